@@ -1,0 +1,91 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// DefaultClassAnnotation, with the value "true", marks the class of the proxies
+// that name none, as ingressclass.kubernetes.io/is-default-class does for
+// Ingresses.
+const DefaultClassAnnotation = "wsproxy.io/is-default-class"
+
+// WebSocketProxyClass holds the system settings: what the proxies of this class
+// inherit where they do not set it themselves. The annotation
+// wsproxy.io/is-default-class: "true" makes it the class of the proxies that
+// name none.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=wspc,categories=wsproxy
+// +kubebuilder:printcolumn:name="Default",type=string,JSONPath=`.metadata.annotations.wsproxy\.io/is-default-class`
+// +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.spec.image`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="metadata.name must have at most 63 characters"
+type WebSocketProxyClass struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what the proxies of this class inherit.
+	// +optional
+	Spec WebSocketProxyClassSpec `json:"spec,omitempty,omitzero"`
+}
+
+// WebSocketProxyClassList is a list of WebSocketProxyClasses.
+//
+// +kubebuilder:object:root=true
+type WebSocketProxyClassList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	Items []WebSocketProxyClass `json:"items"`
+}
+
+// WebSocketProxyClassSpec is what the proxies of a class inherit.
+type WebSocketProxyClassSpec struct {
+	// settings are inherited field by field.
+	// +optional
+	Settings Settings `json:"settings,omitempty,omitzero"`
+
+	// limits are inherited field by field.
+	// +optional
+	Limits Limits `json:"limits,omitempty,omitzero"`
+
+	// drain is inherited field by field.
+	// +optional
+	Drain Drain `json:"drain,omitempty,omitzero"`
+
+	// image of the data-plane container. Absent: the image that came with the
+	// operator. Changing it replaces the pods of the class's proxies.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	Image string `json:"image,omitempty"`
+
+	// podTemplate is inherited field by field; labels, annotations and
+	// nodeSelector key by key. Changing it replaces the pods of the class's
+	// proxies.
+	// +optional
+	PodTemplate PodTemplate `json:"podTemplate,omitempty,omitzero"`
+
+	// allowedOverrides says which fields of podTemplate a proxy of this class
+	// may set itself. Placing pods on nodes is often the platform's to decide.
+	// +optional
+	AllowedOverrides AllowedOverrides `json:"allowedOverrides,omitempty,omitzero"`
+}
+
+// AllowedOverrides says which fields of podTemplate a proxy may set itself. A
+// proxy that sets one that is not allowed is Accepted=False.
+type AllowedOverrides struct {
+	// nodeSelector says whether proxies may set podTemplate.nodeSelector and
+	// podTemplate.affinity. Built in true.
+	// +optional
+	NodeSelector *bool `json:"nodeSelector,omitempty"`
+
+	// tolerations says whether proxies may set podTemplate.tolerations.
+	// Built in true.
+	// +optional
+	Tolerations *bool `json:"tolerations,omitempty"`
+}
