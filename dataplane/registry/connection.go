@@ -1,0 +1,61 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"errors"
+	"time"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+)
+
+// ErrClosing is what Disconnect answers while the connection is closing already.
+var ErrClosing = errors.New("the connection is closing already")
+
+// Connection is what the registry wants from a connection. Both methods may be
+// called by any goroutine, and also after the connection was removed.
+type Connection interface {
+	// Describe fills in everything but the name and the uid.
+	Describe(into *dataplanev1alpha1.Connection)
+	// Disconnect starts the closing of both legs and returns at once; from then
+	// on Describe says PHASE_CLOSING. Its error is ErrClosing where the closing
+	// has begun before.
+	Disconnect(Disconnect) error
+}
+
+// Disconnect says how an administrator wants a connection to end.
+type Disconnect struct {
+	// Code of the close frame, one that may be sent.
+	Code uint16
+	// Reason in the close frame, at most 123 bytes of UTF-8.
+	Reason string
+	// Grace is how long to wait for the close handshake before both legs are
+	// reset.
+	Grace time.Duration
+	// User who asked for it, for the log; may be empty.
+	User string
+}
+
+// Entry is one connection in the registry.
+type Entry struct {
+	id         ID
+	connection Connection
+}
+
+// ID is the identity under which the connection was added.
+func (e *Entry) ID() ID { return e.id }
+
+// Describe returns what is known of the connection at this moment.
+func (e *Entry) Describe() *dataplanev1alpha1.Connection {
+	c := &dataplanev1alpha1.Connection{}
+	e.connection.Describe(c)
+	c.Name, c.Uid = e.id.Name(), e.id.UID()
+	return c
+}
+
+// Disconnect passes the wish on to the connection.
+func (e *Entry) Disconnect(how Disconnect) error { return e.connection.Disconnect(how) }
+
+// Connection is what was added.
+func (e *Entry) Connection() Connection { return e.connection }

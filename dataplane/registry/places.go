@@ -1,0 +1,71 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"errors"
+	"net/netip"
+	"sync"
+)
+
+// Why there is no place for a client.
+var (
+	// ErrFull says that the pod has as many connections as it may have.
+	ErrFull = errors.New("the pod has as many connections as it may have")
+	// ErrClientFull says that the client has as many connections as it may have.
+	ErrClientFull = errors.New("the client has as many connections as it may have")
+)
+
+// Limits are the numbers of connections that are allowed; 0 is no limit.
+type Limits struct {
+	// Connections of the whole pod.
+	Connections int
+	// PerClient of one client address.
+	PerClient int
+}
+
+// places counts who is connected. Everybody is counted, limits or not, so that a
+// limit that is set later knows those who are there.
+type places struct {
+	mu sync.Mutex
+	// The fields below are guarded by mu.
+	taken   int
+	clients map[netip.Addr]int
+}
+
+func newPlaces() places { return places{clients: make(map[netip.Addr]int)} }
+
+// Reserve takes a place for a connection of the client, from before its
+// handshake until release is called; further calls of release do nothing. The
+// error is ErrFull or ErrClientFull.
+func (r *Registry) Reserve(client netip.Addr, limits Limits) (release func(), err error) {
+	client = client.Unmap().WithZone("")
+	if err := r.places.take(client, limits); err != nil {
+		return nil, err
+	}
+	return sync.OnceFunc(func() { r.places.giveBack(client) }), nil
+}
+
+func (p *places) take(client netip.Addr, limits Limits) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if limits.Connections > 0 && p.taken >= limits.Connections {
+		return ErrFull
+	}
+	if limits.PerClient > 0 && p.clients[client] >= limits.PerClient {
+		return ErrClientFull
+	}
+	p.taken++
+	p.clients[client]++
+	return nil
+}
+
+func (p *places) giveBack(client netip.Addr) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taken--
+	if p.clients[client]--; p.clients[client] == 0 {
+		delete(p.clients, client)
+	}
+}
