@@ -42,9 +42,9 @@ module_dir() {
 # A binary is renamed into place only when it is whole: an interrupted build would otherwise leave a file that the next
 # run takes for finished.
 build_binary() { # NAME MODULE_DIR
-	local name=$1 module=$2 package=k8s.io/kubernetes/cmd/$1 version=${KUBERNETES_VERSION#v} key=k8s.io/component-base/version
+	local name=$1 module=$2 package=k8s.io/kubernetes/cmd/$1
 	[[ $name != etcd ]] || package=go.etcd.io/etcd/server/v3
-	local minor=${version#*.}
+	local version=${KUBERNETES_VERSION#v} minor=${KUBERNETES_VERSION#v*.} key=k8s.io/component-base/version
 	# Without major and minor, `kubectl version` and Helm read an empty server version.
 	local flags="-s -w -X $key.gitVersion=v$version -X $key.gitMajor=${version%%.*} -X $key.gitMinor=${minor%%.*}"
 	say "  $name"
@@ -67,7 +67,8 @@ ensure_binaries() { # BINARY...
 	if ((${#missing[@]})); then
 		# Whatever a killed build left; nobody else builds while we hold the lock.
 		rm -f "$BIN"/.*.[0-9]*
-		say "building Kubernetes $KUBERNETES_VERSION from source, about $(minutes_to_build "${missing[@]}") minutes, only this once"
+		say "building Kubernetes $KUBERNETES_VERSION from source," \
+			"about $(minutes_to_build "${missing[@]}") minutes, only this once"
 		module=$(module_dir)
 		for name in "${missing[@]}"; do
 			build_binary "$name" "$module"

@@ -63,8 +63,14 @@ instance_processes() {
 # SIGKILL at once: nothing in a throw-away cluster is worth a graceful end, and the mounts of a node vanish together
 # with the last process of its mount namespace. Repeated, since what is being killed may be forking.
 kill_instance() {
-	local pids deadline=$((SECONDS + 15))
-	while mapfile -t pids < <(instance_processes) && ((${#pids[@]})); do
+	local pids listed pid deadline=$((SECONDS + 15))
+	while true; do
+		# Called from inside `shell`, the search finds its own helpers in the namespace, which are gone when it ends.
+		listed=$(instance_processes) pids=()
+		for pid in $listed; do
+			[[ ! -d /proc/$pid ]] || pids+=("$pid")
+		done
+		((${#pids[@]})) || return 0
 		((SECONDS < deadline)) || die "these processes do not die: ${pids[*]}"
 		kill -KILL "${pids[@]}" 2>/dev/null || true
 		sleep 0.1

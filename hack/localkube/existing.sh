@@ -16,7 +16,8 @@ existing_up() {
 existing_down() { say "the cluster of ${KUBECONFIG:-KUBECONFIG} is not ours to remove"; }
 
 existing_load() {
-	die "images cannot be loaded into an existing cluster: push them to a registry that it pulls from, and set the image names accordingly"
+	die "images cannot be loaded into an existing cluster: push them to a registry that it pulls from," \
+		"and set the image names accordingly"
 }
 
 existing_shell() { # [COMMAND...]

@@ -10,17 +10,18 @@ need_kind() {
 	done
 }
 
-kind_up() { # NODES
+kind_up() { # [NODES]
+	local nodes=${1:-1}
 	need_kind
 	mkdir -p "$(kind_state)"
 	if kind get clusters 2>/dev/null | grep -qxF "$CLUSTER_NAME"; then
 		say "kind cluster $CLUSTER_NAME is already up"
 	else
-		say "creating kind cluster $CLUSTER_NAME, $1 node(s)"
+		say "creating kind cluster $CLUSTER_NAME, $nodes node(s)"
 		{
 			printf 'kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnodes:\n- role: control-plane\n'
 			local node
-			for ((node = 2; node <= $1; node++)); do echo "- role: worker"; done
+			for ((node = 2; node <= nodes; node++)); do echo "- role: worker"; done
 		} | kind create cluster --name "$CLUSTER_NAME" --config - --wait 120s >&2
 	fi
 	kind get kubeconfig --name "$CLUSTER_NAME" >"$(kind_state)/kubeconfig"
@@ -41,7 +42,8 @@ kind_load() { # ARCHIVE...
 }
 
 kind_kubeconfig() {
-	[[ -e $(kind_state)/kubeconfig ]] || die "kind cluster $CLUSTER_NAME is not up; start it with: CLUSTER=kind hack/cluster up"
+	[[ -e $(kind_state)/kubeconfig ]] ||
+		die "kind cluster $CLUSTER_NAME is not up; start it with: CLUSTER=kind hack/cluster up"
 	echo "$(kind_state)/kubeconfig"
 }
 

@@ -1,7 +1,9 @@
 # shellcheck shell=bash
 # The commands for CLUSTER=local: a Kubernetes of processes and namespaces on this machine.
 
-need_root() { ((EUID == 0)) || die "a local cluster makes namespaces and cgroups, so this needs root (sudo -E $0 …)"; }
+need_root() {
+	((EUID == 0)) || die "a local cluster makes namespaces and cgroups, so this needs root (sudo -E $0 …)"
+}
 
 # One `up` or `down` at a time on a machine: they look for each other's remains and must not see half of a start.
 lock_machine() {
@@ -26,9 +28,11 @@ is_up() {
 
 need_up() {
 	need_root
-	[[ -e $STATE/nodes && -e $(node_namespace 1) ]] || die "cluster $CLUSTER_NAME is not up; start it with: hack/cluster up"
+	[[ -e $STATE/nodes && -e $(node_namespace 1) ]] ||
+		die "cluster $CLUSTER_NAME is not up; start it with: hack/cluster up"
 }
 
+# Called by `down` also when nothing seems to be there, since a crash may have left any of the four.
 remains() { [[ -e $STATE || -n $(node_namespaces)$(node_cgroups)$(instance_processes) ]]; }
 
 remove_instance() {
@@ -42,17 +46,19 @@ remove_instance() {
 	rm -rf --one-file-system "$STATE"
 }
 
-local_up() { # NODES
-	local nodes=$1 node
+local_up() { # [NODES]
+	local nodes=${1:-} node
 	need_root
 	ensure_packages
 	ensure_binaries "${ALL_BINARIES[@]}"
 	lock_machine
 	if is_up; then
-		[[ $(nodes_of_instance) == "$nodes" ]] || die "cluster $CLUSTER_NAME is up with $(nodes_of_instance) node(s); run 'hack/cluster down' first"
+		[[ ${nodes:-$(nodes_of_instance)} == "$(nodes_of_instance)" ]] ||
+			die "cluster $CLUSTER_NAME is up with $(nodes_of_instance) node(s); run 'hack/cluster down' first"
 		say "cluster $CLUSTER_NAME is already up"
 		return
 	fi
+	nodes=${nodes:-1}
 	if remains; then
 		say "removing what an earlier cluster $CLUSTER_NAME left"
 		remove_instance
@@ -64,7 +70,7 @@ local_up() { # NODES
 	say "control plane"
 	start_etcd
 	start_apiserver
-	start_nodes "$nodes"
+	prepare_nodes "$nodes"
 	wait_for 60 "the API server" api_ready
 	start_controllers
 	for ((node = 1; node <= nodes; node++)); do
@@ -80,7 +86,7 @@ local_up() { # NODES
 }
 
 # What a node needs before its kubelet may start, done while the API server is still busy starting.
-start_nodes() { # NODES
+prepare_nodes() { # NODES
 	local node
 	for ((node = 1; node <= $1; node++)); do
 		make_node_certificate "$node"
@@ -120,5 +126,6 @@ local_kubeconfig() {
 # exec, so that the caller's signals reach the command and its exit code the caller.
 local_shell() { # [COMMAND...]
 	need_up
-	exec nsenter --net="$(node_namespace 1)" env KUBECONFIG="$STATE/kubeconfig" PATH="$BIN:$PATH" "$@"
+	exec nsenter --net="$(node_namespace 1)" \
+		env KUBECONFIG="$STATE/kubeconfig" KUBECACHEDIR="$STATE/kubectl-cache" PATH="$BIN:$PATH" "$@"
 }

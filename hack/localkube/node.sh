@@ -16,12 +16,14 @@ MOUNT_AND_RUN='node=$1; shift
 while [ "$1" != -- ]; do mount --bind "$node$1" "$1"; shift; done
 shift; exec "$@"'
 
+filesystem() { stat -f -c %T "$STATE"; }
+
 # The options are for containerd 1.6 and later. restrict_oom_score_adj: without CAP_SYS_RESOURCE runc cannot lower the
 # score and dies with "can't get final child's PID from pipe".
 write_containerd_config() { # NODE
 	local snapshotter=overlayfs
 	# An overlay cannot lie on top of another, so inside a container plain copies are used.
-	[[ $(stat -f -c %T "$STATE") != overlayfs ]] || snapshotter=native
+	[[ $(filesystem) != overlayfs ]] || snapshotter=native
 	cat <<TOML
 version = 2
 disabled_plugins = ["io.containerd.internal.v1.opt"]
@@ -54,6 +56,9 @@ JSON
 # Images are never collected and a full disk never evicts: what `load` brought in can be had from nowhere else, and a
 # developer's disk is often nine tenths full.
 write_kubelet_config() { # NODE
+	local disk=true
+	# The kubelet exits when it is to measure a disk that it cannot: elsewhere pods go without ephemeral-storage limits.
+	[[ $(filesystem) =~ ^(ext2/ext3|xfs)$ ]] || disk=false
 	cat <<YAML
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -63,7 +68,7 @@ cgroupRoot: /$(node_name "$1")
 enforceNodeAllocatable: []
 failCgroupV1: false
 failSwapOn: false
-localStorageCapacityIsolation: false
+localStorageCapacityIsolation: $disk
 imageGCHighThresholdPercent: 100
 evictionHard: {memory.available: 100Mi, nodefs.available: 0%, nodefs.inodesFree: 0%, imagefs.available: 0%}
 maxOpenFiles: $(ulimit -Hn)
