@@ -1,0 +1,130 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/url"
+
+	"github.com/wsproxy/wsproxy/dataplane/config"
+	"github.com/wsproxy/wsproxy/dataplane/handshake"
+	"github.com/wsproxy/wsproxy/dataplane/socket"
+)
+
+// Dialer opens WebSockets to upstreams. One serves all connections of a process.
+type Dialer struct {
+	// Picker counts the connections of each address.
+	Picker Picker
+
+	tls credentials
+}
+
+// NewDialer returns a Dialer that reads the CA and the client certificate for
+// the upstream from secretDir, under the names of the data-plane contract, anew
+// at each attempt.
+func NewDialer(secretDir string) *Dialer {
+	return &Dialer{tls: credentials{dir: secretDir}}
+}
+
+// Dial makes one attempt: it picks an endpoint other than those in avoid (see
+// Picker.Pick) or takes the URL's host, and connects, secures and opens it within
+// cfg.ConnectTimeout.
+//
+// The error is a *Refused where the upstream answered with something else, and
+// then its body lives no longer than ctx; ErrNoEndpoints; else an *AttemptError.
+// See Retryable and IsTimeout.
+func (d *Dialer) Dial(ctx context.Context, cfg *config.Config, head *handshake.Head, avoid ...string) (*Upstream, error) {
+	address, release, err := d.pick(cfg, avoid)
+	if err != nil {
+		return nil, err
+	}
+	u, err := d.attempt(ctx, cfg, head, address)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	u.Release = release
+	return u, nil
+}
+
+func (d *Dialer) pick(cfg *config.Config, avoid []string) (address string, release func(), err error) {
+	if cfg.UpstreamURL == nil {
+		return d.Picker.Pick(cfg.Endpoints, avoid...)
+	}
+	address = hostPort(cfg.UpstreamURL)
+	return address, d.Picker.Take(address), nil
+}
+
+// hostPort is what to dial for a URL: its port is that of HTTP where it has none
+// (RFC 6455 section 3).
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	switch {
+	case port != "":
+	case u.Scheme == "wss":
+		port = "443"
+	default:
+		port = "80"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// attempt does it all under one deadline.
+func (d *Dialer) attempt(parent context.Context, cfg *config.Config, head *handshake.Head, address string) (*Upstream, error) {
+	ctx, cancel := context.WithTimeout(parent, cfg.ConnectTimeout)
+	defer cancel()
+	// Where the deadline or a cancellation is why a step failed, it is the cause,
+	// and not what the step made of it.
+	failed := func(stage Stage, err error) error {
+		if cause := ctx.Err(); cause != nil {
+			err = cause
+		}
+		return &AttemptError{Stage: stage, Address: address, Err: err}
+	}
+
+	dialer := net.Dialer{Control: socket.ReuseAddr(cfg.ReuseAddr)}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, failed(StageDial, err)
+	}
+	remote := conn.RemoteAddr().String()
+	if cfg.UpstreamURL == nil {
+		remote = address // In the spelling that Pick avoids.
+	}
+	if cfg.UpstreamTLS != nil {
+		secured, err := d.secure(ctx, conn, cfg.UpstreamTLS, address)
+		if err != nil {
+			_ = conn.Close()
+			return nil, failed(StageTLS, err)
+		}
+		conn = secured
+	}
+	u, refused, err := open(ctx, conn, cfg, head)
+	switch {
+	case err != nil:
+		_ = conn.Close()
+		return nil, failed(StageHandshake, err)
+	case refused != nil:
+		refused.Address = remote
+		refused.Body = stream(parent, conn, refused.Body)
+		return nil, refused
+	default:
+		u.Address = remote
+		return u, nil
+	}
+}
+
+func (d *Dialer) secure(ctx context.Context, conn net.Conn, want *config.UpstreamTLS, address string) (net.Conn, error) {
+	tlsConfig, err := d.tls.config(want, address)
+	if err != nil {
+		return nil, err
+	}
+	secured := tls.Client(conn, tlsConfig)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	return secured, nil
+}

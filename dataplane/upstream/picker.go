@@ -1,0 +1,103 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sync"
+
+	"github.com/wsproxy/wsproxy/dataplane/config"
+)
+
+// Picker chooses between the endpoints of a Service: the one with the fewest
+// connections of this process, including those that are being opened, and one of
+// them by chance where several have as few. Its counts do not depend on the
+// configuration, so they outlive its changes. The zero Picker is ready for use.
+type Picker struct {
+	mu sync.Mutex
+	// live has no entry for an address without connections.
+	live map[string]int // guarded by mu
+}
+
+// Pick chooses one of the endpoints that are not going away, and counts a
+// connection there until release is called. Calling release again does nothing.
+//
+// Addresses in avoid are passed over where there is another: all of them if
+// possible, else at least the last one, which is the one that failed last. The
+// error is ErrNoEndpoints.
+func (p *Picker) Pick(endpoints []config.Endpoint, avoid ...string) (address string, release func(), err error) {
+	var usable []string
+	for _, e := range endpoints {
+		if !e.Terminating {
+			usable = append(usable, e.Address.String())
+		}
+	}
+	if len(usable) == 0 {
+		return "", nil, ErrNoEndpoints
+	}
+	usable = without(usable, avoid)
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	address = p.leastLocked(usable)
+	return address, p.takeLocked(address), nil
+}
+
+// Take counts a connection to an address that needed no choice.
+func (p *Picker) Take(address string) (release func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.takeLocked(address)
+}
+
+// Live returns the number of connections that are counted for an address.
+func (p *Picker) Live(address string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.live[address]
+}
+
+func (p *Picker) leastLocked(addresses []string) string {
+	least := addresses[:0]
+	for _, a := range addresses {
+		switch {
+		case len(least) == 0 || p.live[a] < p.live[least[0]]:
+			least = append(least[:0], a)
+		case p.live[a] == p.live[least[0]]:
+			least = append(least, a)
+		}
+	}
+	return least[rand.IntN(len(least))] // #nosec G404 -- nothing to be guessed.
+}
+
+func (p *Picker) takeLocked(address string) (release func()) {
+	if p.live == nil {
+		p.live = map[string]int{}
+	}
+	p.live[address]++
+	return sync.OnceFunc(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.live[address]--; p.live[address] == 0 {
+			delete(p.live, address)
+		}
+	})
+}
+
+// without returns the addresses that are not to be avoided, or as close to that
+// as it can come without returning none.
+func without(addresses, avoid []string) []string {
+	for len(avoid) > 0 {
+		left := slices.DeleteFunc(slices.Clone(addresses), func(a string) bool { return slices.Contains(avoid, a) })
+		if len(left) > 0 {
+			return left
+		}
+		if len(avoid) == 1 {
+			break
+		}
+		avoid = avoid[len(avoid)-1:]
+	}
+	return addresses
+}
