@@ -17,6 +17,7 @@ type Settings struct {
 	// A change takes effect at once, on live connections.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=86400
+	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 86400",messageExpression="'connectionLostTimeout is %d, must be 0 to 86400 seconds'.format([self])"
 	// +optional
 	ConnectionLostTimeout *int32 `json:"connectionLostTimeout,omitempty"`
 
@@ -31,6 +32,7 @@ type Settings struct {
 	// Range 1 to 3600, built in 30. A change takes effect on the next attempt.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=3600
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 3600",messageExpression="'connectTimeout is %d, must be 1 to 3600 seconds'.format([self])"
 	// +optional
 	ConnectTimeout *int32 `json:"connectTimeout,omitempty"`
 
@@ -40,6 +42,7 @@ type Settings struct {
 	// attempt.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100
+	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 100",messageExpression="'maxRetries is %d, must be 0 to 100 attempts'.format([self])"
 	// +optional
 	MaxRetries *int32 `json:"maxRetries,omitempty"`
 
@@ -49,6 +52,7 @@ type Settings struct {
 	// attempt.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=600000
+	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 600000",messageExpression="'retryDelay is %d, must be 0 to 600000 milliseconds'.format([self])"
 	// +optional
 	RetryDelay *int32 `json:"retryDelay,omitempty"`
 
@@ -64,6 +68,7 @@ type Settings struct {
 	// Range 0 to 1000, built in 5. A change takes effect at once.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000
+	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 1000",messageExpression="'autoReconnectMaxRetries is %d, must be 0 to 1000 attempts'.format([self])"
 	// +optional
 	AutoReconnectMaxRetries *int32 `json:"autoReconnectMaxRetries,omitempty"`
 
@@ -72,17 +77,21 @@ type Settings struct {
 	// top. Range 0 to 600000, built in 2000. A change takes effect at once.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=600000
+	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 600000",messageExpression="'autoReconnectRetryDelay is %d, must be 0 to 600000 milliseconds'.format([self])"
 	// +optional
 	AutoReconnectRetryDelay *int32 `json:"autoReconnectRetryDelay,omitempty"`
 }
 
 // Reconnect shapes what happens while autoReconnect holds a client.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.replayMessages) || self.replayMessages == 0 || !has(self.bufferBytes) || self.bufferBytes > 0",fieldPath=".replayMessages",messageExpression="'replayMessages is %d, must be 0 where bufferBytes is 0: what is replayed is kept in that buffer'.format([self.replayMessages])"
 type Reconnect struct {
 	// bufferBytes bounds what is kept of one client's messages while its
 	// upstream is away, in bytes; past it the proxy stops reading and TCP holds
 	// the client back. Range 0 to 16777216 (16 MiB), built in 65536.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=16777216
+	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 16777216",messageExpression="'bufferBytes is %d, must be 0 to 16777216 bytes'.format([self])"
 	// +optional
 	BufferBytes *int32 `json:"bufferBytes,omitempty"`
 
@@ -92,6 +101,7 @@ type Reconnect struct {
 	// Range 0 to 100, built in 0.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100
+	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 100",messageExpression="'replayMessages is %d, must be 0 to 100 messages'.format([self])"
 	// +optional
 	ReplayMessages *int32 `json:"replayMessages,omitempty"`
 }
@@ -100,35 +110,45 @@ type Reconnect struct {
 // no limit.
 type Limits struct {
 	// maxConnections is the number of connections that one pod accepts; a
-	// client over it is answered 503 with Retry-After. Minimum 1.
+	// client over it is answered 503 with Retry-After. Range 1 to 1000000.
 	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 1000000",messageExpression="'maxConnections is %d, must be 1 to 1000000 connections'.format([self])"
 	// +optional
 	MaxConnections *int32 `json:"maxConnections,omitempty"`
 
 	// maxConnectionsPerClient is the number of connections that one pod accepts
 	// from one client address; a client over it is answered 429 with
-	// Retry-After. Minimum 1.
+	// Retry-After. Range 1 to 1000000.
 	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 1000000",messageExpression="'maxConnectionsPerClient is %d, must be 1 to 1000000 connections'.format([self])"
 	// +optional
 	MaxConnectionsPerClient *int32 `json:"maxConnectionsPerClient,omitempty"`
 
 	// maxMessageBytes is the largest message either side may send, in payload
 	// bytes as they are on the wire (compressed, where compression was
-	// negotiated); a larger one ends the connection with code 1009. Minimum 1.
+	// negotiated); a larger one ends the connection with code 1009. Range 1 to 1099511627776 (1 TiB).
 	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1099511627776
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 1099511627776",messageExpression="'maxMessageBytes is %d, must be 1 to 1099511627776 bytes'.format([self])"
 	// +optional
 	MaxMessageBytes *int64 `json:"maxMessageBytes,omitempty"`
 
 	// messagesPerSecond is the rate of messages that one client may send, with
 	// a burst of one second's worth; a client over it is closed with code 1008.
-	// Minimum 1.
+	// Range 1 to 1000000.
 	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 1000000",messageExpression="'messagesPerSecond is %d, must be 1 to 1000000 messages per second'.format([self])"
 	// +optional
 	MessagesPerSecond *int32 `json:"messagesPerSecond,omitempty"`
 
 	// maxConnectionAgeSeconds is the age in seconds at which a connection is
-	// closed with code 1001. Minimum 1.
+	// closed with code 1001. Range 1 to 31536000 (a year).
 	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=31536000
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 31536000",messageExpression="'maxConnectionAgeSeconds is %d, must be 1 to 31536000 seconds'.format([self])"
 	// +optional
 	MaxConnectionAgeSeconds *int32 `json:"maxConnectionAgeSeconds,omitempty"`
 }
@@ -140,6 +160,7 @@ type Drain struct {
 	// Range 0 to 3600, built in 30.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=3600
+	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 3600",messageExpression="'timeoutSeconds is %d, must be 0 to 3600 seconds'.format([self])"
 	// +optional
 	TimeoutSeconds *int32 `json:"timeoutSeconds,omitempty"`
 }

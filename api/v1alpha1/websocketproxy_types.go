@@ -25,7 +25,7 @@ import (
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",message="metadata.name must be a DNS label (RFC 1035: lower-case letters, digits and '-', starting with a letter, ending with a letter or digit) of at most 40 characters"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",messageExpression="'metadata.name is %s, must be a DNS label (RFC 1035: lower-case letters, digits and hyphens, starting with a letter, ending with a letter or digit) of at most 40 characters'.format([self.metadata.name])"
 type WebSocketProxy struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional
@@ -53,10 +53,10 @@ type WebSocketProxyList struct {
 // WebSocketProxySpec is the desired state of a WebSocketProxy.
 type WebSocketProxySpec struct {
 	// className names the WebSocketProxyClass from which this proxy inherits
-	// what it does not set itself. Absent: the class that carries the annotation
+	// what it does not set itself. Absent or empty: the class that carries the annotation
 	// wsproxy.io/is-default-class: "true"; where there is none, what is built in.
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.size() == 0 || !format.dns1123Subdomain().validate(self).hasValue()",messageExpression="'className is %s, must be the name of a WebSocketProxyClass (lower-case letters, digits, hyphens and dots)'.format([self])"
 	// +optional
 	ClassName string `json:"className,omitempty"`
 
@@ -65,6 +65,7 @@ type WebSocketProxySpec struct {
 	// +kubebuilder:default=2
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000
+	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 1000",messageExpression="'replicas is %d, must be 0 to 1000 pods'.format([self])"
 	// +optional
 	Replicas *int32 `json:"replicas,omitempty"`
 
@@ -111,6 +112,7 @@ type Listen struct {
 	// with tls.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 65535",messageExpression="'port is %d, must be 1 to 65535'.format([self])"
 	// +optional
 	Port *int32 `json:"port,omitempty"`
 
@@ -123,7 +125,7 @@ type Listen struct {
 	// answered 404. Empty: every path is served.
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=1024
-	// +kubebuilder:validation:items:Pattern=`^/[^\s?#]*$`
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches(r'^/[^\x00-\x20\x7f?#]*$') && !self.matches(r'//|/[.][.]?(/|$)')`,messageExpression="'path is %s, must start with / and have no spaces, no query, no fragment and no empty, . or .. segments'.format([self])"
 	// +listType=set
 	// +optional
 	Paths []string `json:"paths,omitempty"`
@@ -134,7 +136,7 @@ type Listen struct {
 	// browser and is let in. Empty: every origin is let in.
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MaxLength=512
-	// +kubebuilder:validation:items:Pattern=`^[a-z][a-z0-9+.-]*://[^\s/?#@]+$`
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches(r'^[A-Za-z][A-Za-z0-9+.-]*://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$')`,messageExpression="'origin is %s, must be scheme://host or scheme://host:port, without a path, such as https://shop.example'.format([self])"
 	// +listType=set
 	// +optional
 	AllowedOrigins []string `json:"allowedOrigins,omitempty"`
@@ -144,7 +146,8 @@ type Listen struct {
 	// From anybody else these headers are removed. Empty: nobody is believed.
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MaxLength=64
-	// +kubebuilder:validation:items:XValidation:rule="isCIDR(self)",message="must be a network in CIDR notation, such as 10.0.0.0/8"
+	// +kubebuilder:validation:items:XValidation:rule="isCIDR(self)",messageExpression="'network is %s, must be in CIDR notation, such as 10.0.0.0/8'.format([self])"
+	// +kubebuilder:validation:items:XValidation:rule="!isCIDR(self) || cidr(self) == cidr(self).masked()",messageExpression="'network is %s, must have no bits set beyond its prefix, such as %s'.format([self, string(cidr(self).masked())])"
 	// +listType=set
 	// +optional
 	TrustedProxies []string `json:"trustedProxies,omitempty"`
@@ -156,14 +159,15 @@ type ListenTLS struct {
 	// namespace. A renewed certificate is used without a restart.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.size() == 0 || !format.dns1123Subdomain().validate(self).hasValue()",messageExpression="'secretName is %s, must be the name of a Secret (lower-case letters, digits, hyphens and dots)'.format([self])"
 	// +required
 	SecretName string `json:"secretName"`
 }
 
 // Upstream is where the connections of a proxy go.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.serviceRef) != has(self.url)",message="exactly one of serviceRef and url must be set"
-// +kubebuilder:validation:XValidation:rule="!has(self.tls) || has(self.serviceRef) || self.url.startsWith('wss://')",message="tls needs serviceRef or a url that starts with wss://"
+// +kubebuilder:validation:XValidation:rule="has(self.serviceRef) != (has(self.url) && self.url.size() > 0)",messageExpression="'exactly one of serviceRef and url must be set, and ' + (has(self.serviceRef) ? 'both are' : 'neither is')"
+// +kubebuilder:validation:XValidation:rule="!has(self.tls) || !has(self.url) || !self.url.startsWith('ws://')",fieldPath=".tls",message="tls needs serviceRef, or a url that starts with wss://, not ws://"
 type Upstream struct {
 	// serviceRef is a Service in the proxy's namespace. Its endpoints are
 	// watched and connected to directly; the client's Host header is kept.
@@ -173,8 +177,10 @@ type Upstream struct {
 	// url is an absolute ws:// or wss:// URL without query and fragment. The
 	// Host header is the URL's, and its path is put before the client's.
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="self.startsWith('ws://') || self.startsWith('wss://')",message="must start with ws:// or wss://"
-	// +kubebuilder:validation:XValidation:rule="isURL(self) && url(self).getHost() != '' && !self.contains('?') && !self.contains('#') && !self.contains('@')",message="must be an absolute URL with a host and without user, query and fragment, such as wss://chat.example.com/ws"
+	// +kubebuilder:validation:XValidation:rule="self.size() == 0 || self.startsWith('ws://') || self.startsWith('wss://')",messageExpression="'url starts with %s, must start with ws:// or wss://'.format([self.split('/', 2)[0]])"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^[^/]*//[^/]*@')",message="url carries a user or a password, must carry neither: they would be in the log, in etcd and in every backup"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[?#]')",message="url has a query or a fragment, must have neither: the query is the client's"
+	// +kubebuilder:validation:XValidation:rule=`!self.matches('^wss?://') || self.matches('[?#@]') || (isURL(self) && self.matches(r'^wss?://([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?([.][A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*[.]?|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\])(:[0-9]{1,5})?(/[!-~]*)?$') && (!self.matches(r'^wss?://\[') || isIP(self.find(r'\[[0-9A-Fa-f:.]*\]').replace('[', '').replace(']', ''))) && (!self.matches('^[^/]*//[^/]*:[0-9]+(/|$)') || (int(url(self).getPort()) >= 1 && int(url(self).getPort()) <= 65535)))`,messageExpression="'url is %s, must be an absolute URL with a host, and a port of 1 to 65535 if any, such as wss://chat.example.com/ws'.format([self])"
 	// +optional
 	URL string `json:"url,omitempty"`
 
@@ -189,12 +195,14 @@ type ServiceReference struct {
 	// name of the Service, in the proxy's namespace.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Label().validate(self).hasValue()",messageExpression="'name is %s, must be the name of a Service (lower-case letters, digits and hyphens, at most 63 characters)'.format([self])"
 	// +required
 	Name string `json:"name"`
 
 	// port of the Service. Range 1 to 65535.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 65535",messageExpression="'port is %d, must be 1 to 65535'.format([self])"
 	// +required
 	Port int32 `json:"port"`
 }
@@ -204,48 +212,56 @@ type UpstreamTLS struct {
 	// caSecretName is a Secret in the proxy's namespace whose key ca.crt holds
 	// the certificates (PEM) that the upstream's certificate is verified with.
 	// Absent: the certificates of the data-plane image.
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.size() == 0 || !format.dns1123Subdomain().validate(self).hasValue()",messageExpression="'caSecretName is %s, must be the name of a Secret (lower-case letters, digits, hyphens and dots)'.format([self])"
 	// +optional
 	CASecretName string `json:"caSecretName,omitempty"`
 
 	// serverName is the name that the upstream's certificate must carry and that
 	// is sent in SNI. Absent: the host of url, or with serviceRef
 	// <service>.<namespace>.svc.
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.size() == 0 || isIP(self) || !format.dns1123Subdomain().validate(self).hasValue()",messageExpression="'serverName is %s, must be a DNS name in lower case or an IP address'.format([self])"
 	// +optional
 	ServerName string `json:"serverName,omitempty"`
 
 	// clientCertSecretName is a Secret of type kubernetes.io/tls in the proxy's
 	// namespace with the certificate that is shown to the upstream.
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.size() == 0 || !format.dns1123Subdomain().validate(self).hasValue()",messageExpression="'clientCertSecretName is %s, must be the name of a Secret (lower-case letters, digits, hyphens and dots)'.format([self])"
 	// +optional
 	ClientCertSecretName string `json:"clientCertSecretName,omitempty"`
 }
 
 // Service shapes the Service of a proxy.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.externalTrafficPolicy) || self.externalTrafficPolicy.size() == 0 || (has(self.type) && self.type in ['NodePort', 'LoadBalancer'])",fieldPath=".externalTrafficPolicy",messageExpression="'externalTrafficPolicy is %s, but the type is %s, must be NodePort or LoadBalancer'.format([self.externalTrafficPolicy, (has(self.type) && self.type.size() > 0 ? self.type : 'ClusterIP')])"
+// +kubebuilder:validation:XValidation:rule="!has(self.loadBalancerClass) || (has(self.type) && self.type == 'LoadBalancer')",fieldPath=".loadBalancerClass",messageExpression="'loadBalancerClass is %s, but the type is %s, must be LoadBalancer'.format([self.loadBalancerClass, (has(self.type) && self.type.size() > 0 ? self.type : 'ClusterIP')])"
+// +kubebuilder:validation:XValidation:rule="!has(self.loadBalancerSourceRanges) || size(self.loadBalancerSourceRanges) == 0 || (has(self.type) && self.type == 'LoadBalancer')",fieldPath=".loadBalancerSourceRanges",messageExpression="'loadBalancerSourceRanges is set, but the type is %s, must be LoadBalancer'.format([(has(self.type) && self.type.size() > 0 ? self.type : 'ClusterIP')])"
 type Service struct {
 	// type of the Service: ClusterIP, NodePort or LoadBalancer. Built in
 	// ClusterIP.
-	// +kubebuilder:validation:Enum=ClusterIP;NodePort;LoadBalancer
+	// +kubebuilder:validation:Enum="";ClusterIP;NodePort;LoadBalancer
 	// +optional
 	Type corev1.ServiceType `json:"type,omitempty"`
 
 	// annotations of the Service, for load balancers that are configured by
-	// them.
+	// them. Keys of the domain wsproxy.io are reserved.
+	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.lowerAscii().matches('^([^/]*[.])?wsproxy[.]io/'))",messageExpression="'annotations has %s, must have no keys of the reserved domain wsproxy.io'.format([self.filter(k, k.lowerAscii().matches('^([^/]*[.])?wsproxy[.]io/'))])"
+	// +kubebuilder:validation:XValidation:rule="!self.exists(k, format.qualifiedName().validate(k.lowerAscii()).hasValue())",messageExpression="'annotations has %s, must have keys of the form name or domain/name'.format([self.filter(k, format.qualifiedName().validate(k.lowerAscii()).hasValue())])"
 	// +optional
 	Annotations map[string]string `json:"annotations,omitempty"`
 
 	// externalTrafficPolicy of the Service: Cluster or Local. It needs type
 	// NodePort or LoadBalancer.
-	// +kubebuilder:validation:Enum=Cluster;Local
+	// +kubebuilder:validation:Enum="";Cluster;Local
 	// +optional
 	ExternalTrafficPolicy corev1.ServiceExternalTrafficPolicy `json:"externalTrafficPolicy,omitempty"`
 
 	// loadBalancerClass of the Service. It needs type LoadBalancer.
-	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=317
+	// +kubebuilder:validation:XValidation:rule="!format.qualifiedName().validate(self).hasValue()",messageExpression="'loadBalancerClass is %s, must be a name or domain/name, such as example.com/internal'.format([self])"
 	// +optional
 	LoadBalancerClass *string `json:"loadBalancerClass,omitempty"`
 
@@ -253,37 +269,55 @@ type Service struct {
 	// lets in. They need type LoadBalancer.
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MaxLength=64
-	// +kubebuilder:validation:items:XValidation:rule="isCIDR(self)",message="must be a network in CIDR notation, such as 10.0.0.0/8"
+	// +kubebuilder:validation:items:XValidation:rule="isCIDR(self)",messageExpression="'network is %s, must be in CIDR notation, such as 10.0.0.0/8'.format([self])"
+	// +kubebuilder:validation:items:XValidation:rule="!isCIDR(self) || cidr(self) == cidr(self).masked()",messageExpression="'network is %s, must have no bits set beyond its prefix, such as %s'.format([self, string(cidr(self).masked())])"
 	// +listType=set
 	// +optional
 	LoadBalancerSourceRanges []string `json:"loadBalancerSourceRanges,omitempty"`
 }
 
 // PodTemplate adds to data-plane pods what Kubernetes itself governs.
+//
+// +kubebuilder:object:generate=false
 type PodTemplate struct {
 	// labels are added to the pods. Keys of the domains wsproxy.io and
 	// app.kubernetes.io are reserved.
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(wsproxy[.]io|app[.]kubernetes[.]io)/'))",message="keys of the domains wsproxy.io and app.kubernetes.io are reserved"
+	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.lowerAscii().matches('^([^/]*[.])?(wsproxy[.]io|app[.]kubernetes[.]io)/'))",messageExpression="'labels has %s, must have no keys of the reserved domains wsproxy.io and app.kubernetes.io'.format([self.filter(k, k.lowerAscii().matches('^([^/]*[.])?(wsproxy[.]io|app[.]kubernetes[.]io)/'))])"
+	// +kubebuilder:validation:XValidation:rule="!self.exists(k, format.qualifiedName().validate(k).hasValue())",messageExpression="'labels has %s, must have keys of the form name or domain/name'.format([self.filter(k, format.qualifiedName().validate(k).hasValue())])"
 	// +kubebuilder:validation:MaxProperties=64
 	// +optional
-	Labels map[string]string `json:"labels,omitempty"`
+	Labels map[string]LabelValue `json:"labels,omitempty"`
 
 	// annotations are added to the pods. Keys of the domain wsproxy.io are
 	// reserved.
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?wsproxy[.]io/'))",message="keys of the domain wsproxy.io are reserved"
+	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.lowerAscii().matches('^([^/]*[.])?wsproxy[.]io/'))",messageExpression="'annotations has %s, must have no keys of the reserved domain wsproxy.io'.format([self.filter(k, k.lowerAscii().matches('^([^/]*[.])?wsproxy[.]io/'))])"
+	// +kubebuilder:validation:XValidation:rule="!self.exists(k, format.qualifiedName().validate(k.lowerAscii()).hasValue())",messageExpression="'annotations has %s, must have keys of the form name or domain/name'.format([self.filter(k, format.qualifiedName().validate(k.lowerAscii()).hasValue())])"
 	// +kubebuilder:validation:MaxProperties=64
 	// +optional
 	Annotations map[string]string `json:"annotations,omitempty"`
 
-	// resources of the data-plane container.
+	// resources of the data-plane container. A request must not be larger than
+	// its limit; claims are not supported.
+	// +kubebuilder:validation:XValidation:rule="!has(self.claims) || size(self.claims) == 0",fieldPath=".claims",message="claims must be absent: a data-plane pod has no resource claims"
+	// +kubebuilder:validation:XValidation:rule="!has(self.requests) || ['cpu', 'memory', 'ephemeral-storage'].all(r, !(r in self.requests) || !quantity(string(self.requests[r])).isLessThan(quantity('0')))",fieldPath=".requests",message="requests of cpu, memory and ephemeral-storage must not be negative"
+	// +kubebuilder:validation:XValidation:rule="!has(self.limits) || ['cpu', 'memory', 'ephemeral-storage'].all(r, !(r in self.limits) || !quantity(string(self.limits[r])).isLessThan(quantity('0')))",fieldPath=".limits",message="limits of cpu, memory and ephemeral-storage must not be negative"
+	// +kubebuilder:validation:XValidation:rule="!has(self.requests) || !has(self.limits) || ['cpu', 'memory', 'ephemeral-storage'].all(r, !(r in self.requests) || !(r in self.limits) || quantity(string(self.requests[r])).compareTo(quantity(string(self.limits[r]))) <= 0)",fieldPath=".requests",messageExpression="'requests has %s, must be at most the limits, which have %s'.format([self.requests, self.limits])"
 	// +optional
 	Resources corev1.ResourceRequirements `json:"resources,omitempty,omitzero"`
 
 	// nodeSelector of the pods.
+	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="!self.exists(k, format.qualifiedName().validate(k).hasValue())",messageExpression="'nodeSelector has %s, must have keys of the form name or domain/name'.format([self.filter(k, format.qualifiedName().validate(k).hasValue())])"
 	// +optional
-	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+	NodeSelector map[string]LabelValue `json:"nodeSelector,omitempty"`
 
 	// tolerations of the pods.
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:XValidation:rule="!has(self.effect) || self.effect in ['', 'NoSchedule', 'PreferNoSchedule', 'NoExecute']",messageExpression="'effect is %s, must be NoSchedule, PreferNoSchedule or NoExecute, or absent for all'.format([self.effect])",fieldPath=".effect"
+	// +kubebuilder:validation:items:XValidation:rule="!has(self.operator) || self.operator in ['', 'Equal', 'Exists']",messageExpression="'operator is %s, must be Equal or Exists'.format([self.operator])",fieldPath=".operator"
+	// +kubebuilder:validation:items:XValidation:rule="(has(self.key) && self.key != '') || (has(self.operator) && self.operator == 'Exists')",message="operator must be Exists where key is absent",fieldPath=".operator"
+	// +kubebuilder:validation:items:XValidation:rule="!has(self.operator) || self.operator != 'Exists' || !has(self.value) || self.value == ''",message="value must be absent where operator is Exists",fieldPath=".value"
+	// +kubebuilder:validation:items:XValidation:rule="!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",message="effect must be NoExecute where tolerationSeconds is set",fieldPath=".effect"
 	// +listType=atomic
 	// +optional
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
@@ -294,7 +328,18 @@ type PodTemplate struct {
 
 	// topologySpreadConstraints of the pods. A constraint without a
 	// labelSelector counts the pods of this proxy.
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:XValidation:rule="self.maxSkew >= 1",messageExpression="'maxSkew is %d, must be at least 1'.format([self.maxSkew])",fieldPath=".maxSkew"
+	// +kubebuilder:validation:items:XValidation:rule="self.topologyKey != ''",message="topologyKey must be the key of a node label, such as topology.kubernetes.io/zone",fieldPath=".topologyKey"
+	// +kubebuilder:validation:items:XValidation:rule="self.whenUnsatisfiable in ['DoNotSchedule', 'ScheduleAnyway']",messageExpression="'whenUnsatisfiable is %s, must be DoNotSchedule or ScheduleAnyway'.format([self.whenUnsatisfiable])",fieldPath=".whenUnsatisfiable"
 	// +listType=atomic
 	// +optional
 	TopologySpreadConstraints []corev1.TopologySpreadConstraint `json:"topologySpreadConstraints,omitempty"`
 }
+
+// LabelValue is the value of a label. It is an alias, so that it can have a
+// schema of its own and be a string everywhere.
+//
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:XValidation:rule="!format.labelValue().validate(self).hasValue()",messageExpression="'value is %s, must be at most 63 letters, digits, hyphens, underscores and dots, starting and ending with a letter or digit'.format([self])"
+type LabelValue = string

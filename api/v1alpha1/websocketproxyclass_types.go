@@ -22,7 +22,7 @@ const DefaultClassAnnotation = "wsproxy.io/is-default-class"
 // +kubebuilder:printcolumn:name="Default",type=string,JSONPath=`.metadata.annotations.wsproxy\.io/is-default-class`
 // +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.spec.image`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="metadata.name must have at most 63 characters"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",messageExpression="'metadata.name is %s, must have at most 63 characters'.format([self.metadata.name])"
 type WebSocketProxyClass struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional
@@ -59,8 +59,8 @@ type WebSocketProxyClassSpec struct {
 
 	// image of the data-plane container. Absent: the image that came with the
 	// operator. Changing it replaces the pods of the class's proxies.
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[!-~]*$')`,messageExpression="'image is %s, must be an image reference without spaces, such as ghcr.io/wsproxy/dataplane:v1'.format([self])"
 	// +optional
 	Image string `json:"image,omitempty"`
 
