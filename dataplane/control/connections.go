@@ -1,0 +1,65 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package control
+
+import (
+	"context"
+	"errors"
+
+	"github.com/go-logr/logr"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/dataplane/registry"
+)
+
+// connections is the service that reads and ends live connections.
+type connections struct {
+	dataplanev1alpha1.UnimplementedConnectionsServer
+
+	registry *registry.Registry
+	logger   logr.Logger
+}
+
+var _ dataplanev1alpha1.ConnectionsServer = (*connections)(nil)
+
+// Get implements the service.
+func (c *connections) Get(_ context.Context, r *dataplanev1alpha1.GetRequest) (*dataplanev1alpha1.GetResponse, error) {
+	entry, err := c.find(r.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return &dataplanev1alpha1.GetResponse{Connection: entry.Describe(), PodId: string(c.registry.PodID())}, nil
+}
+
+// Disconnect implements the service.
+func (c *connections) Disconnect(_ context.Context, r *dataplanev1alpha1.DisconnectRequest) (*dataplanev1alpha1.DisconnectResponse, error) {
+	how, err := disconnectOf(r)
+	if err != nil {
+		return nil, err
+	}
+	entry, err := c.find(r.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if uid := entry.ID().UID(); r.GetUid() != "" && r.GetUid() != uid {
+		return nil, status.Errorf(codes.Aborted, "uid: %q: the connection's is %q", r.GetUid(), uid)
+	}
+	switch err := entry.Disconnect(how); {
+	case errors.Is(err, registry.ErrClosing):
+		return nil, status.Error(codes.FailedPrecondition, err.Error())
+	case err != nil:
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	c.logger.Info("Connection is being disconnected", "connection", r.GetName(), "code", how.Code, "reason", how.Reason, "user", how.User)
+	return &dataplanev1alpha1.DisconnectResponse{Connection: entry.Describe()}, nil
+}
+
+func (c *connections) find(name string) (*registry.Entry, error) {
+	if entry := c.registry.Get(name); entry != nil {
+		return entry, nil
+	}
+	return nil, status.Errorf(codes.NotFound, "there is no connection %q", name)
+}

@@ -1,0 +1,54 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package control
+
+import (
+	"time"
+	"unicode/utf8"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/dataplane/registry"
+)
+
+const (
+	defaultCode  = 1000
+	defaultGrace = 5 * time.Second
+	// maxReasonBytes is what a control frame of 125 bytes has room for after the
+	// code (RFC 6455 section 5.5).
+	maxReasonBytes = 123
+)
+
+// disconnectOf checks a request. The error is a gRPC status that names the
+// field, its value and what is right.
+func disconnectOf(r *dataplanev1alpha1.DisconnectRequest) (registry.Disconnect, error) {
+	how := registry.Disconnect{Code: defaultCode, Reason: r.GetReason(), Grace: defaultGrace, User: r.GetUser()}
+	if code := r.GetCode(); code != 0 {
+		if !maySend(code) {
+			return how, status.Errorf(codes.InvalidArgument, "code: %d: must be 1000-1003, 1007-1014 or 3000-4999", code)
+		}
+		how.Code = uint16(code)
+	}
+	if len(how.Reason) > maxReasonBytes {
+		return how, status.Errorf(codes.InvalidArgument, "reason: %q: has %d bytes, must have at most %d", how.Reason, len(how.Reason), maxReasonBytes)
+	}
+	if !utf8.ValidString(how.Reason) {
+		return how, status.Errorf(codes.InvalidArgument, "reason: %q: must be UTF-8", how.Reason)
+	}
+	if ms := r.GetGracePeriodMilliseconds(); ms < 0 {
+		return how, status.Errorf(codes.InvalidArgument, "gracePeriodMilliseconds: %d: must not be negative", ms)
+	} else if ms > 0 {
+		how.Grace = time.Duration(ms) * time.Millisecond
+	}
+	return how, nil
+}
+
+// maySend reports whether an endpoint may send the close code: those of RFC 6455
+// section 7.4 that are not reserved for reporting (1004, 1005, 1006, 1015), with
+// the ones that were registered since (1012 to 1014).
+func maySend(code int32) bool {
+	return 1000 <= code && code <= 1003 || 1007 <= code && code <= 1014 || 3000 <= code && code <= 4999
+}

@@ -1,0 +1,64 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package control
+
+import (
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+)
+
+const (
+	// chunkSize connections are described and sent at a time.
+	chunkSize = 500
+	// chunkBytes end a chunk early, well below the 4 MiB that gRPC clients take:
+	// headers and paths come from clients and may be long.
+	chunkBytes = 1 << 20
+)
+
+// List implements the service. There is always a chunk, if only to say which pod
+// has no connections.
+func (c *connections) List(r *dataplanev1alpha1.ListRequest, stream grpc.ServerStreamingServer[dataplanev1alpha1.ListResponse]) error {
+	if r.GetLimit() < 0 {
+		return status.Errorf(codes.InvalidArgument, "limit: %d: must not be negative", r.GetLimit())
+	}
+	after, left := r.GetAfter(), int(r.GetLimit())
+	for {
+		size := chunkSize
+		if r.GetLimit() > 0 {
+			size = min(size, left)
+		}
+		chunk := c.chunk(after, size)
+		if err := stream.Send(chunk); err != nil {
+			return err
+		}
+		sent := len(chunk.GetConnections())
+		left -= sent
+		if chunk.GetRemaining() == 0 || r.GetLimit() > 0 && left == 0 {
+			return nil
+		}
+		after = chunk.GetConnections()[sent-1].GetName()
+	}
+}
+
+// chunk describes at most size connections after a name, fewer when they are
+// large.
+func (c *connections) chunk(after string, size int) *dataplanev1alpha1.ListResponse {
+	page, remaining := c.registry.After(after, size)
+	chunk := &dataplanev1alpha1.ListResponse{PodId: string(c.registry.PodID())}
+	bytes := 0
+	for _, entry := range page {
+		if bytes >= chunkBytes {
+			break
+		}
+		described := entry.Describe()
+		bytes += proto.Size(described)
+		chunk.Connections = append(chunk.Connections, described)
+	}
+	chunk.Remaining = int64(remaining + len(page) - len(chunk.GetConnections()))
+	return chunk
+}
