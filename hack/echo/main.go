@@ -54,7 +54,7 @@ func run(ctx context.Context, address string) error {
 	case <-ctx.Done():
 	}
 	slog.Info("saying goodbye", "connections", connections.count())
-	deadline, cancel := context.WithTimeout(context.Background(), goodbye)
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
 	defer cancel()
 	// Shutdown closes the listener first and knows nothing of the WebSockets,
 	// whose connections were taken from it.

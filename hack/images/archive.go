@@ -19,7 +19,7 @@ import (
 const user = 65532
 
 const (
-	passwd = "root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n"
+	passwd = "root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n" // #nosec G101 -- users without passwords.
 	group  = "root:x:0:\nnonroot:x:65532:\n"
 )
 

@@ -63,7 +63,7 @@ func run(ctx context.Context, f flags, out io.Writer) error {
 		return err
 	}
 	watch(ctx, clients, out)
-	report := clients.Stop()
+	report := clients.Stop(context.WithoutCancel(ctx))
 	summarize(report, out)
 	var errs []error
 	if f.report != "" {

@@ -48,6 +48,7 @@ type connection struct {
 // open makes the handshake and starts the reader. It returns nil where that
 // failed.
 func (c *connection) open(ctx context.Context) *websocket.Conn {
+	//nolint:bodyclose // Dial leaves nothing to close in the response.
 	conn, response, err := c.fleet.dialer.DialContext(ctx, c.fleet.options.URL, c.fleet.options.Header)
 	c.mu.Lock()
 	defer c.mu.Unlock()

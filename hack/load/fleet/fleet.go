@@ -165,14 +165,14 @@ func (f *Fleet) Quiet(ctx context.Context) error {
 }
 
 // Stop ends the talking, waits for the echoes outstanding, closes with code
-// 1000 what is still open, and reports.
-func (f *Fleet) Stop() *Report {
+// 1000 what is still open, and reports. When ctx ends it waits no longer.
+func (f *Fleet) Stop(ctx context.Context) *Report {
 	f.stop()
-	settled, cancel := context.WithTimeout(context.Background(), f.options.Settle)
+	settled, cancel := context.WithTimeout(ctx, f.options.Settle)
 	// What did not come in time is missing, and the report says so.
 	_ = f.Quiet(settled)
 	cancel()
-	f.part()
+	f.part(ctx)
 	f.talking.Wait()
 	return f.Report()
 }
@@ -180,8 +180,8 @@ func (f *Fleet) Stop() *Report {
 // part closes every connection, waits for the peers' close frames and cuts who
 // does not send one. A connection each has a goroutine, because a close frame
 // waits behind a message that the peer does not take.
-func (f *Fleet) part() {
-	patience, cancel := context.WithTimeout(context.Background(), f.options.Settle)
+func (f *Fleet) part(ctx context.Context) {
+	patience, cancel := context.WithTimeout(ctx, f.options.Settle)
 	defer cancel()
 	var parting sync.WaitGroup
 	for _, c := range f.connections {

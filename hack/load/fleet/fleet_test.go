@@ -77,7 +77,7 @@ func talkTo(t *testing.T, url string) *Report {
 			enough = enough && (r.Sent >= 10 || !r.Closed.IsZero())
 		}
 	}
-	return f.Stop()
+	return f.Stop(t.Context())
 }
 
 func TestAnHonestEchoLeavesACleanRecord(t *testing.T) {
@@ -184,7 +184,7 @@ func TestMessagesThatChangePlacesAreReported(t *testing.T) {
 	for f.Totals().Sent < 10 && t.Context().Err() == nil {
 		time.Sleep(5 * time.Millisecond)
 	}
-	r := f.Stop()
+	r := f.Stop(t.Context())
 	if r.Totals.OutOfOrder != 1 || r.Totals.Missing != 0 {
 		t.Errorf("totals are %+v, want 1 out of order and none missing", r.Totals)
 	}
@@ -220,7 +220,7 @@ func TestARefusedHandshakeIsReported(t *testing.T) {
 	if err := f.Opened(t.Context()); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("Opened returned %v, want the status 404", err)
 	}
-	r := f.Stop()
+	r := f.Stop(t.Context())
 	if err := r.CheckOpen(); !errors.Is(err, ErrClosed) || r.Totals.Failed != 2 {
 		t.Errorf("CheckOpen returned %v with %d failed, want %v with 2", err, r.Totals.Failed, ErrClosed)
 	}
@@ -247,7 +247,7 @@ func TestPingsAreCountedAndAnswered(t *testing.T) {
 	if data := <-ponged; data != "are you there" {
 		t.Errorf("pong carries %q", data)
 	}
-	if r := f.Stop(); r.Totals.Pings != 1 || r.Records[0].Pings != 1 {
+	if r := f.Stop(t.Context()); r.Totals.Pings != 1 || r.Records[0].Pings != 1 {
 		t.Errorf("pings are %d, want 1", r.Totals.Pings)
 	}
 }
@@ -275,7 +275,7 @@ func TestAPeerThatNeverClosesIsCut(t *testing.T) {
 	for f.Totals().Sent == 0 && t.Context().Err() == nil {
 		time.Sleep(5 * time.Millisecond)
 	}
-	r := f.Stop()
+	r := f.Stop(t.Context())
 	if r.Totals.Missing == 0 || r.Totals.Missing != r.Totals.Sent {
 		t.Errorf("missing %d of %d, want all", r.Totals.Missing, r.Totals.Sent)
 	}
