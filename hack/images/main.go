@@ -26,6 +26,7 @@ var images = []struct{ name, pkg string }{
 
 type flags struct {
 	out, bin, version, arch, certificates string
+	archives                              bool
 }
 
 func main() {
@@ -35,6 +36,7 @@ func main() {
 	flag.StringVar(&f.version, "version", "dev", "version that the binaries report")
 	flag.StringVar(&f.arch, "arch", runtime.GOARCH, "architecture of the images (GOARCH)")
 	flag.StringVar(&f.certificates, "certificates", "/etc/ssl/certs/ca-certificates.crt", "CA certificates for the images; left out where the file is missing")
+	flag.BoolVar(&f.archives, "archives", true, "pack the binaries, too")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -60,6 +62,9 @@ func run(ctx context.Context, f flags) error {
 		binary := filepath.Join(f.bin, image.name)
 		if err := build(ctx, binary, image.pkg, f.version, f.arch); err != nil {
 			return fmt.Errorf("build %s: %w", image.name, err)
+		}
+		if !f.archives {
+			continue
 		}
 		archive := filepath.Join(f.out, image.name+".tar")
 		if err := pack(archive, image.name, binary, f.arch, certificates); err != nil {

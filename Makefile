@@ -1,0 +1,118 @@
+# Everything that builds, shows and tests wsproxy. `make` alone explains the targets.
+#
+# A machine needs Go, git, make and, for what runs a cluster, root. The scripts install or build the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+##@ Variables
+
+# CLUSTER: where demo, deploy and the end-to-end tests run: local, kind or existing (the cluster of KUBECONFIG)
+CLUSTER ?= local
+# CLUSTER_NAME: instances of the local cluster under different names run beside each other
+CLUSTER_NAME ?= wsproxy
+# NODES: number of nodes of a new cluster
+NODES ?= 1
+# TEST_CLUSTER_NAME: the instance that test-e2e makes and removes
+TEST_CLUSTER_NAME ?= wsproxy-test
+# VERSION: what the binaries say they are
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# RUN: a pattern of tests; test-unit, test-api and test-e2e run only those
+RUN ?=
+
+export CLUSTER CLUSTER_NAME
+
+tool = go tool -modfile=hack/tools/go.mod
+golangci = go tool -modfile=hack/tools/golangci/go.mod golangci-lint
+run = $(if $(RUN),-run '$(RUN)')
+# Tests that need a real API server have folders of their own.
+unit_packages = $$(go list ./... | grep -v '/test/')
+api_packages = ./test/api/... ./test/controllers/...
+
+##@ Build
+
+.PHONY: build
+build: ## Build the commands into bin/
+	go run ./hack/images -version '$(VERSION)' -archives=false
+
+.PHONY: images
+images: ## Pack bin/images/{operator,dataplane,echo}.tar without a container engine
+	go run ./hack/images -version '$(VERSION)'
+
+.PHONY: generate
+generate: ## Write protobuf stubs, deepcopy functions, CRDs and RBAC from their sources
+	$(tool) buf generate
+	$(tool) controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/v1alpha1
+	$(tool) controller-gen crd:maxDescLen=1000000 paths=./api/v1alpha1 output:crd:dir=config/crd/bases
+
+.PHONY: verify
+verify: generate ## Generate again and fail where the tree is not what was committed
+	go mod tidy -diff
+	go mod verify
+	@[[ -z "$$(git status --porcelain -- api config go.mod go.sum)" ]] || { git --no-pager diff -- api config go.mod go.sum; git status --short -- api config; echo 'make generate changed these; commit them' >&2; exit 1; }
+
+.PHONY: lint
+lint: ## Run golangci-lint with the linters of .golangci.yml, the import rule among them
+	$(golangci) run ./...
+
+##@ Cluster
+
+.PHONY: cluster-up
+cluster-up: ## Start a Kubernetes to develop against; builds it at the first use
+	hack/cluster up $(if $(filter-out 1,$(NODES)),--nodes $(NODES))
+
+.PHONY: cluster-down
+cluster-down: ## Remove it
+	hack/cluster down
+
+.PHONY: deploy
+deploy: images ## Bring images, CRDs and operator into the cluster that is up, and wait for them
+	hack/deploy
+
+##@ Demo
+
+.PHONY: demo
+demo: images ## From nothing to a proxy under traffic whose settings change; leaves it running
+	hack/demo/demo up
+
+.PHONY: demo-down
+demo-down: ## Remove everything that demo made
+	hack/demo/demo down
+
+##@ Test
+
+.PHONY: test
+test: test-unit test-api test-e2e ## All of the following
+
+.PHONY: test-unit
+test-unit: ## Tests without Kubernetes, through real sockets, with the race detector
+	@hack/race
+	CGO_ENABLED=1 go test -race -timeout 10m $(run) $(unit_packages)
+
+.PHONY: test-api
+test-api: ## Tests against a real etcd and kube-apiserver
+	assets=$$(hack/cluster assets) && KUBEBUILDER_ASSETS=$$assets go test -timeout 15m $(run) $(api_packages)
+
+.PHONY: test-e2e
+test-e2e: images ## Tests on a cluster of its own, which is removed afterwards
+	CLUSTER_NAME='$(TEST_CLUSTER_NAME)' RUN='$(RUN)' test/e2e/run
+
+.PHONY: fuzz
+fuzz: ## Let each fuzz test look for new inputs for 20 seconds
+	hack/fuzz 20s
+
+##@ Clean
+
+.PHONY: clean
+clean: ## Remove bin/; the cache of Kubernetes binaries (~/.cache/wsproxy) stays
+	rm -rf bin
+
+##@ Help
+
+.PHONY: help
+help: ## Show this
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^# [A-Z_]+: / { sub(/^# /, ""); split($$0, a, ": "); printf "  %-18s %s\n", a[1], substr($$0, length(a[1]) + 3) } \
+		/^[a-z0-9-]+:.*## / { split($$1, t, ":"); printf "  %-18s %s\n", t[1], $$2 }' $(MAKEFILE_LIST)
