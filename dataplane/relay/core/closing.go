@@ -1,0 +1,161 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package core
+
+import (
+	"time"
+
+	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
+)
+
+// closed handles a close frame that came from a side.
+func (c *Conn) closed(now Instant, from Side, frame, payload []byte) {
+	code, reason, err := wire.ParseClose(payload)
+	if err != nil {
+		c.violated(now, from, err)
+		return
+	}
+	c.legs[from].in.ended = true
+	if c.phase == Closing {
+		c.passClose(from, frame, payload)
+		c.settle(now)
+		return
+	}
+	if from == Upstream && heals(code) && c.mayHold() {
+		c.startHold(now, payload)
+		return
+	}
+	by, cause := ByClient, CauseClientClose
+	if from == Upstream {
+		by, cause = ByUpstream, CauseUpstreamClose
+	}
+	c.begin(now, End{By: by, Cause: cause, Code: code, Reason: reason}, closeGrace)
+	c.passClose(from, frame, payload)
+	c.settle(now)
+}
+
+// heals says whether a close code of the upstream is one that a reconnect may
+// heal: the upstream is going away, failed, restarts or is overloaded. Every
+// other code is the application's word to the client.
+func heals(code int) bool {
+	switch code {
+	case wire.CloseGoingAway, wire.CloseInternalError, wire.CloseServiceRestart, wire.CloseTryAgainLater, wire.CloseBadGateway:
+		return true
+	}
+	return false
+}
+
+// passClose passes a close frame on; where the other side is gone, the close
+// handshake is completed in its name.
+func (c *Conn) passClose(from Side, frame, payload []byte) {
+	to := from.Other()
+	leg := &c.legs[to]
+	if leg.gone || leg.out.broken {
+		c.enqueue(from, wire.Close, payload)
+		return
+	}
+	if leg.out.closeSent || leg.out.closeQueued {
+		return
+	}
+	c.inject(to)
+	leg.out.ready = append(leg.out.ready, frame)
+	leg.out.closeSent = true
+}
+
+// begin begins the closing of the connection.
+func (c *Conn) begin(now Instant, end End, grace time.Duration) {
+	c.phase = Closing
+	c.end = end
+	c.closeBy = now.Add(grace)
+	c.hold.dialAt = 0
+	c.effects.Dial = false
+	c.effects.Rearm = true
+}
+
+// closeBoth closes the connection in the proxy's own name, with the same code on
+// both sides.
+func (c *Conn) closeBoth(now Instant, end End, grace time.Duration) {
+	c.begin(now, end, grace)
+	payload := wire.AppendClose(nil, end.Code, end.Reason)
+	c.enqueue(Client, wire.Close, payload)
+	c.enqueue(Upstream, wire.Close, payload)
+	c.settle(now)
+}
+
+// fault closes the connection because of what a side did. That side is told its
+// fault and nothing more is understood of what it sends; the other side is told
+// that its peer is gone.
+func (c *Conn) fault(now Instant, from Side, end End) {
+	c.legs[from].in.ended = true
+	if c.phase != Closing {
+		c.begin(now, end, closeGrace)
+	}
+	c.enqueue(from, wire.Close, wire.AppendClose(nil, end.Code, clip(end.Reason)))
+	code := wire.CloseGoingAway
+	if from == Upstream {
+		code = wire.CloseInternalError
+	}
+	c.enqueue(from.Other(), wire.Close, wire.AppendClose(nil, code, clip(from.String()+": "+end.Reason)))
+	c.settle(now)
+}
+
+// clip cuts a reason of ours, which is ASCII, to what fits in a close frame.
+func clip(reason string) string { return reason[:min(len(reason), wire.MaxReason)] }
+
+// Disconnect closes the connection with end.Code and end.Reason on both sides and
+// waits up to grace for the answers; 0 is DefaultGrace. It returns false, and does
+// nothing, where the connection is closing already. The caller has made sure that
+// the code and the reason may stand in a close frame.
+func (c *Conn) Disconnect(now Instant, end End, grace time.Duration) bool {
+	if c.phase >= Closing {
+		return false
+	}
+	if grace <= 0 {
+		grace = DefaultGrace
+	}
+	c.closeBoth(now, end, grace)
+	return true
+}
+
+// settle finishes the connection once both sides have been told and have
+// answered, or are gone.
+func (c *Conn) settle(now Instant) {
+	if c.phase == Closing && c.settled(Client) && c.settled(Upstream) {
+		c.finish(now)
+	}
+}
+
+func (c *Conn) settled(side Side) bool {
+	leg := &c.legs[side]
+	if leg.gone {
+		return true
+	}
+	told := leg.out.closeSent && !leg.out.taken && len(leg.out.ready) == 0
+	return leg.in.ended && (told || leg.out.broken)
+}
+
+// finish ends the connection, whether the peers have answered or not.
+func (c *Conn) finish(Instant) {
+	c.phase = Done
+	client := &c.legs[Client]
+	c.end.Cut = !client.gone && !client.out.closeSent
+	for side := range Side(len(c.legs)) {
+		if !c.legs[side].gone && !c.settled(side) {
+			c.effects.Reset[side] = true
+		}
+	}
+	c.effects.Dial = false
+	c.effects.Rearm = true
+}
+
+// Abort ends the connection at once, without close frames.
+func (c *Conn) Abort(now Instant) {
+	if c.phase == Done {
+		return
+	}
+	if c.phase != Closing {
+		c.begin(now, End{By: ByProxy, Cause: CauseDrained, Code: wire.CloseAbnormal, Reason: "the proxy was stopped"}, 0)
+	}
+	c.finish(now)
+}

@@ -1,0 +1,214 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package core
+
+import (
+	"time"
+
+	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
+)
+
+// Terms are what the two handshakes agreed on.
+type Terms struct {
+	// Extensions says that some extension was negotiated, so that reserved bits
+	// may be set.
+	Extensions bool
+	// NotReconnectable says why a new upstream could not take this connection
+	// over; empty where it could.
+	NotReconnectable string
+}
+
+// Conn is one proxied connection, from the moment that both handshakes are done.
+// It is a plain value: it can be written down and read back.
+type Conn struct {
+	settings *Settings
+	random   func() uint64
+
+	phase  Phase
+	opened Instant
+	active Instant // when a byte came last, from either side
+	terms  Terms
+	legs   [2]leg
+	hold   hold
+	rate   bucket
+
+	end     End
+	closeBy Instant // when a close handshake is given up; 0 while none runs
+	effects Effects
+}
+
+// leg is one side of a connection.
+type leg struct {
+	in   inbound
+	out  outbound
+	keep keepalive
+	// gone says that the socket has ended or is given up: nothing more is read
+	// from it or written to it.
+	gone bool
+}
+
+// Effects are what the driver is to do, beyond reading and writing.
+type Effects struct {
+	// Dial asks for one attempt to reach a new upstream, to be answered with
+	// Attached or DialFailed.
+	Dial bool
+	// Detach asks to give up the socket to the upstream: to write Farewell, where
+	// there is one, and to close it.
+	Detach   bool
+	Farewell []byte
+	// Reset asks, per side, to end the socket at once (RST). Where a connection is
+	// Done and Reset is not asked for, the socket is ended with FIN, after what is
+	// pending was written.
+	Reset [2]bool
+	// Rearm says that Next may have moved forward.
+	Rearm bool
+}
+
+// New returns a connection whose legs are both open. random returns uniform
+// 64-bit numbers, for masking keys, ping payloads and jitter (RFC 6455 section
+// 10.3 wants masking keys that the application cannot foresee).
+func New(now Instant, settings *Settings, terms Terms, random func() uint64) *Conn {
+	c := &Conn{settings: settings, random: random, opened: now, active: now, terms: terms}
+	c.rate = newBucket(now, settings.MessagesPerSecond)
+	for side := range c.legs {
+		c.legs[side].keep = keepalive{alive: now}
+	}
+	c.effects.Rearm = true
+	return c
+}
+
+// Phase returns where the connection stands.
+func (c *Conn) Phase() Phase { return c.phase }
+
+// End returns how the connection ended, or is about to: it is set from Closing on.
+func (c *Conn) End() End { return c.end }
+
+// Opened returns when the client was answered.
+func (c *Conn) Opened() Instant { return c.opened }
+
+// LastActive returns when a byte came last, from either side.
+func (c *Conn) LastActive() Instant { return c.active }
+
+// Messages returns the number of whole messages that came from a side.
+func (c *Conn) Messages(from Side) uint64 { return c.legs[from].in.messages }
+
+// Bytes returns the number of bytes, frame headers included, that came from a
+// side.
+func (c *Conn) Bytes(from Side) uint64 { return c.legs[from].in.bytes }
+
+// Reconnects returns how often the upstream was replaced.
+func (c *Conn) Reconnects() int { return c.hold.reconnects }
+
+// Attempt returns the number of the current attempt to reconnect, from 1.
+func (c *Conn) Attempt() int { return c.hold.failed + 1 }
+
+// PossiblyLost returns an upper bound of the messages that were handed over to an
+// upstream that was lost before it acknowledged them.
+func (c *Conn) PossiblyLost() uint64 { return c.hold.possiblyLost }
+
+// TakeEffects returns what there is to do since the last call.
+func (c *Conn) TakeEffects() Effects {
+	e := c.effects
+	c.effects = Effects{}
+	return e
+}
+
+// TakesRearm says, and forgets, that Next may have moved forward. It is for the
+// one call after which no other effect is possible, Resume.
+func (c *Conn) TakesRearm() bool {
+	rearm := c.effects.Rearm
+	c.effects.Rearm = false
+	return rearm
+}
+
+// Apply puts other settings in force, at once.
+func (c *Conn) Apply(now Instant, settings *Settings) {
+	before := c.settings
+	c.settings = settings
+	c.effects.Rearm = true
+	if before.MessagesPerSecond != settings.MessagesPerSecond {
+		c.rate = newBucket(now, settings.MessagesPerSecond)
+	}
+	if settings.AutoReconnect && !before.AutoReconnect {
+		c.beginRetaining()
+	}
+	c.applyHold(now, before)
+}
+
+// Tick does what is due. acked returns the number of bytes that the peer of a
+// side has acknowledged so far (tcpi_bytes_acked of TCP_INFO).
+func (c *Conn) Tick(now Instant, acked func(Side) uint64) {
+	if c.phase == Done {
+		return
+	}
+	c.effects.Rearm = true
+	if c.phase == Closing {
+		if now >= c.closeBy {
+			c.finish(now)
+		}
+		return
+	}
+	if age := c.settings.MaxAge; age > 0 && now.Sub(c.opened) >= age {
+		c.closeBoth(now, End{ByProxy, CauseMaxAge, wire.CloseGoingAway, "maximum connection age reached", false}, closeGrace)
+		return
+	}
+	c.tickHold(now)
+	for side := range Side(len(c.legs)) {
+		c.tickKeepalive(now, side, acked)
+	}
+}
+
+// Next returns when Tick is due; 0 is never.
+func (c *Conn) Next() Instant {
+	switch c.phase {
+	case Done:
+		return 0
+	case Closing:
+		return c.closeBy
+	}
+	next := earliest(0, c.hold.dialAt)
+	if c.settings.MaxAge > 0 {
+		next = earliest(next, c.opened.Add(c.settings.MaxAge))
+	}
+	for side := range Side(len(c.legs)) {
+		next = earliest(next, c.keepaliveDue(side))
+	}
+	return next
+}
+
+// earliest returns the earlier of two moments, either of which may be never.
+func earliest(a, b Instant) Instant {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// bucket is a token bucket: one token a message, one second's worth of burst.
+type bucket struct {
+	tokens float64
+	filled Instant
+}
+
+func newBucket(now Instant, perSecond int) bucket { return bucket{float64(perSecond), now} }
+
+// take takes a token, and says whether there was one.
+func (b *bucket) take(now Instant, perSecond int) bool {
+	b.tokens += now.Sub(b.filled).Seconds() * float64(perSecond)
+	b.tokens = min(b.tokens, float64(perSecond))
+	b.filled = now
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}
+
+// DefaultGrace is how long Disconnect waits for the close handshake where its
+// caller does not say.
+const DefaultGrace = 5 * time.Second
+
+// closeGrace is how long a peer has to answer a close frame. RFC 6455 section
+// 7.1.1 asks for "a reasonable time"; browsers wait 2 to 10 seconds.
+const closeGrace = 10 * time.Second

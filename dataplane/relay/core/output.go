@@ -1,0 +1,146 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package core
+
+import "github.com/wsproxy/wsproxy/dataplane/relay/wire"
+
+// outbound is what is to be written to a side.
+type outbound struct {
+	// ready is to be written as it is, in this order.
+	ready [][]byte
+	// queue holds control frames of ours that wait for the end of a frame.
+	queue []byte
+	// mid says that what was made ready ends within a frame.
+	mid bool
+	// taken says that a Take waits for its Wrote.
+	taken bool
+	// broken says that a write failed: nothing more is written. The leg is lost
+	// only when its reader says so, because a close frame may still be read.
+	broken bool
+	// closeQueued and closeSent say that a close frame is in queue, or has been
+	// made ready; nothing may follow it.
+	closeQueued, closeSent bool
+	// pingQueued says that the ping of ours has not been written yet.
+	pingQueued bool
+	// written counts the bytes that the socket took.
+	written uint64
+}
+
+// pass passes bytes on that came from a side: to the other side, or into the
+// hold, or, where the other side may not be told any more, nowhere.
+func (c *Conn) pass(from Side, p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	to := from.Other()
+	out := &c.legs[to].out
+	if from == Client {
+		c.hold.collect(c, p)
+	}
+	switch {
+	case out.closeSent:
+	case from == Client && c.holding():
+		c.hold.buffer = append(c.hold.buffer, p...)
+	case c.legs[to].gone || out.broken:
+	default:
+		out.ready = append(out.ready, p)
+		out.mid = c.legs[from].in.left > 0
+	}
+}
+
+// passControl passes a whole control frame on, if the other side is there.
+func (c *Conn) passControl(from Side, frame []byte) {
+	to := from.Other()
+	out := &c.legs[to].out
+	if c.legs[to].gone || out.broken || out.closeSent || from == Client && c.holding() {
+		return
+	}
+	out.ready = append(out.ready, frame)
+}
+
+// enqueue puts a control frame of ours in line for a side.
+func (c *Conn) enqueue(to Side, op wire.Opcode, payload []byte) {
+	leg := &c.legs[to]
+	if leg.gone || leg.out.broken || leg.out.closeSent || leg.out.closeQueued {
+		return
+	}
+	var key *[4]byte
+	if to == Upstream {
+		key = c.maskingKey()
+	}
+	leg.out.queue = wire.AppendFrame(leg.out.queue, op, payload, key)
+	leg.out.closeQueued = op == wire.Close
+	c.inject(to)
+}
+
+// inject makes the frames of ours ready, if no frame of the peer's is under way.
+func (c *Conn) inject(to Side) {
+	out := &c.legs[to].out
+	if out.mid || out.taken || len(out.queue) == 0 {
+		return
+	}
+	out.ready = append(out.ready, out.queue)
+	out.queue = nil
+	if out.closeQueued {
+		out.closeQueued, out.closeSent = false, true
+	}
+}
+
+// maskingKey returns a fresh one for a frame of ours to the upstream.
+func (c *Conn) maskingKey() *[4]byte {
+	r := c.random()
+	return &[4]byte{byte(r), byte(r >> 8), byte(r >> 16), byte(r >> 24)}
+}
+
+// Pending says whether there is something to be written to a side.
+func (c *Conn) Pending(to Side) bool {
+	leg := &c.legs[to]
+	if leg.gone || leg.out.broken || leg.out.taken {
+		return false
+	}
+	return len(leg.out.ready) > 0 || to == Upstream && c.hold.due(c)
+}
+
+// Take returns what is to be written to a side now, in this order; it is to be
+// followed by Wrote, whatever happens. It returns nil where there is nothing.
+func (c *Conn) Take(to Side) [][]byte {
+	if !c.Pending(to) {
+		return nil
+	}
+	out := &c.legs[to].out
+	if to == Upstream {
+		c.hold.makeReady(c)
+	}
+	out.taken = true
+	return out.ready
+}
+
+// Wrote says that the first n bytes of what Take returned were taken by the
+// socket. With failed nothing more can be written to it.
+func (c *Conn) Wrote(now Instant, to Side, n int, failed bool) {
+	leg := &c.legs[to]
+	out := &leg.out
+	if !out.taken {
+		return
+	}
+	out.taken = false
+	out.written += uint64(n)
+	if to == Upstream {
+		c.hold.wrote(c, n, failed)
+	}
+	clear(out.ready)
+	out.ready = out.ready[:0]
+	if failed {
+		out.broken = true
+		out.queue, out.closeQueued = nil, false
+	} else {
+		if out.pingQueued && len(out.queue) == 0 {
+			out.pingQueued = false
+			leg.keep.pingSent = now
+			c.effects.Rearm = true
+		}
+		c.inject(to)
+	}
+	c.settle(now)
+}

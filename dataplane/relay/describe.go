@@ -1,0 +1,94 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package relay
+
+import (
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/dataplane/registry"
+	"github.com/wsproxy/wsproxy/dataplane/relay/core"
+)
+
+// Describe implements registry.Connection.
+func (c *conn) Describe(into *dataplanev1alpha1.Connection) {
+	into.SourceIp = c.client.String()
+	into.UserAgent = c.userAgent
+	into.Origin = c.origin
+	into.Path = c.path
+	into.ConnectedAt = timestamppb.New(c.connectedAt)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.core == nil {
+		into.Phase = dataplanev1alpha1.Phase_PHASE_CONNECTING
+		into.LastActiveAt = into.ConnectedAt
+		return
+	}
+	into.Subprotocol = c.agreed.Subprotocol
+	into.Phase = phases[c.core.Phase()]
+	into.LastActiveAt = timestamppb.New(wall(c.core.LastActive()))
+	into.FromClient = c.trafficLocked(core.Client)
+	into.FromUpstream = c.trafficLocked(core.Upstream)
+	if c.legs[core.Upstream].sock != nil {
+		into.Upstream = c.upstream
+	}
+	into.Reconnects = int32(c.core.Reconnects())
+	into.Reconnectable, into.NotReconnectableReason = c.core.Reconnectable()
+	into.PossiblyLost = int64(c.core.PossiblyLost())
+	if !c.closing.IsZero() {
+		into.ClosingSince = timestamppb.New(c.closing)
+	}
+}
+
+var phases = [...]dataplanev1alpha1.Phase{
+	core.Open:         dataplanev1alpha1.Phase_PHASE_OPEN,
+	core.Reconnecting: dataplanev1alpha1.Phase_PHASE_RECONNECTING,
+	core.Closing:      dataplanev1alpha1.Phase_PHASE_CLOSING,
+	core.Done:         dataplanev1alpha1.Phase_PHASE_CLOSING,
+}
+
+func (c *conn) trafficLocked(from core.Side) *dataplanev1alpha1.Traffic {
+	return &dataplanev1alpha1.Traffic{Messages: int64(c.core.Messages(from)), Bytes: int64(c.core.Bytes(from))}
+}
+
+// Disconnect implements registry.Connection.
+func (c *conn) Disconnect(how registry.Disconnect) error {
+	c.logger.Info("disconnect asked for", "user", how.User, "code", how.Code, "reason", how.Reason)
+	return c.disconnect(core.End{
+		By: core.ByAdmin, Cause: core.CauseDisconnected, Code: int(how.Code), Reason: how.Reason,
+	}, how)
+}
+
+// disconnect ends the connection with a close frame to both sides; a client that
+// waits for its first upstream is refused.
+func (c *conn) disconnect(end core.End, how registry.Disconnect) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.core == nil {
+		if c.ended != nil {
+			return registry.ErrClosing
+		}
+		c.ended = &endedError{reason: "ended before it was opened: " + end.Reason, end: end}
+		c.cancel(c.ended)
+		return nil
+	}
+	if !c.core.Disconnect(now(), end, how.Grace) {
+		return registry.ErrClosing
+	}
+	c.afterLocked()
+	return nil
+}
+
+// abort ends the connection without a close frame.
+func (c *conn) abort() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.core == nil {
+		c.cancel(&endedError{reason: "the proxy is stopped"})
+		return
+	}
+	c.core.Abort(now())
+	c.afterLocked()
+}

@@ -1,0 +1,108 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package relay
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/wsproxy/wsproxy/dataplane/registry"
+	"github.com/wsproxy/wsproxy/dataplane/relay/core"
+	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
+)
+
+// acceptWhileDraining is how long new clients are still accepted: an EndpointSlice
+// that no longer names this pod takes seconds to reach every node.
+const acceptWhileDraining = 5 * time.Second
+
+// drain is the state of a server that is going away.
+type drain struct {
+	once  sync.Once
+	begun chan struct{}
+	// refusing says that new clients are answered 503.
+	refusing atomic.Bool
+}
+
+// Draining is closed when the server begins to drain: it is not ready any more.
+func (s *Server) Draining() <-chan struct{} { return s.drain.begun }
+
+// Drain ends every connection with close code 1012: after a while in which new
+// clients are still accepted, the connections are closed one after the other over
+// the drain window, those first that were idle for longest. It returns when all
+// are gone; where ctx ends before, the rest is cut off and the error is ctx's.
+//
+// http.Server.Shutdown would neither close nor wait for any of them.
+func (s *Server) Drain(ctx context.Context) error {
+	s.drain.once.Do(func() { close(s.drain.begun) })
+	s.Logger.Info("drain begun", "connections", s.Registry.Len())
+	if err := sleep(ctx, s.AcceptWhileDraining); err == nil {
+		s.drain.refusing.Store(true)
+		s.closeSpread(ctx, s.Config.Current().DrainTimeout)
+	}
+	s.drain.refusing.Store(true)
+	s.closeRest()
+	err := s.wait(ctx)
+	_ = s.http.Close() // Only clients that have not asked for anything are left.
+	s.Logger.Info("drain over")
+	return err
+}
+
+// closeSpread closes what is open over the window.
+func (s *Server) closeSpread(ctx context.Context, window time.Duration) {
+	open := slices.SortedFunc(s.connections(), func(a, b *conn) int {
+		return cmp.Compare(a.lastActive(), b.lastActive())
+	})
+	begin := time.Now()
+	for i, c := range open {
+		// Each has a slot of the window and a moment by chance within it.
+		at := time.Duration((float64(i) + rand.Float64()) / float64(len(open)) * float64(window)) // #nosec G404 -- nothing to be guessed.
+		if sleep(ctx, time.Until(begin.Add(at))) != nil {
+			return
+		}
+		c.drained()
+	}
+}
+
+// closeRest closes what came while the others were closed.
+func (s *Server) closeRest() {
+	for c := range s.connections() {
+		c.drained()
+	}
+}
+
+func (c *conn) drained() {
+	// One that is closing already needs nothing.
+	_ = c.disconnect(core.End{
+		By: core.ByProxy, Cause: core.CauseDrained, Code: wire.CloseServiceRestart, Reason: "the proxy is going away",
+	}, registry.Disconnect{})
+}
+
+func (c *conn) lastActive() core.Instant {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.core == nil {
+		return now()
+	}
+	return c.core.LastActive()
+}
+
+// sleep waits, unless ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,156 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package relay
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/wsproxy/wsproxy/dataplane/config"
+	"github.com/wsproxy/wsproxy/dataplane/handshake"
+	"github.com/wsproxy/wsproxy/dataplane/registry"
+	"github.com/wsproxy/wsproxy/dataplane/upstream"
+)
+
+// retryAfter is what clients are told that come too many or too late: long enough
+// to spare the pod, short enough not to be noticed much.
+const retryAfter = 5 * time.Second
+
+// answerTimeout is how long a client may take to receive its 101.
+const answerTimeout = 10 * time.Second
+
+// errEarlyBytes says that a client spoke before it was answered.
+var errEarlyBytes = errors.New("bytes before the answer to the handshake")
+
+// serve answers one request: with the 101 of an upstream, with that upstream's
+// refusal, or with one of ours.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	cfg := s.Config.Current()
+	refusal := handshake.Check(r, cfg)
+	if refusal == nil && s.drain.refusing.Load() {
+		refusal = handshake.RefuseFor(http.StatusServiceUnavailable, retryAfter, "this proxy is going away")
+	}
+	if refusal != nil {
+		s.refuse(w, r, refusal)
+		return
+	}
+	address := handshake.ClientIP(r, cfg)
+	release, err := s.Registry.Reserve(address, registry.Limits{
+		Connections: cfg.MaxConnections, PerClient: cfg.MaxConnectionsPerClient,
+	})
+	if err != nil {
+		s.refuse(w, r, limitRefusal(err))
+		return
+	}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	s.live.Add(1)
+	var c *conn
+	entry := s.Registry.Add(func(id registry.ID) registry.Connection {
+		c = newConn(s, id, r, address, cancel)
+		return c
+	})
+	c.leave = func() {
+		s.Registry.Remove(entry)
+		release()
+	}
+	if !s.connect(ctx, w, r, c, cfg) {
+		cancel(nil)
+		c.leave()
+		s.live.Done()
+	}
+}
+
+func limitRefusal(err error) *handshake.Refusal {
+	if errors.Is(err, registry.ErrClientFull) {
+		return handshake.RefuseFor(http.StatusTooManyRequests, retryAfter, "too many connections from this client")
+	}
+	return handshake.RefuseFor(http.StatusServiceUnavailable, retryAfter, "too many connections")
+}
+
+// connect gets the client its upstream and answers it. It returns false where
+// the connection did not come about.
+func (s *Server) connect(ctx context.Context, w http.ResponseWriter, r *http.Request, c *conn, cfg *config.Config) bool {
+	head := handshake.NewHead(r, cfg, c.id.Name())
+	up, err := s.Dialer.Connect(ctx, s.Config.Current, head, func(n int, err error) {
+		if err != nil {
+			c.logger.V(1).Info("attempt failed", "attempt", n+1, "error", err.Error())
+		}
+	})
+	if err != nil {
+		s.answerFailure(ctx, w, r, c, err)
+		return false
+	}
+	sock, err := s.answer(w, up, c)
+	if err != nil {
+		_ = up.Conn.Close() // The error that counts is err.
+		up.Release()
+		code := http.StatusBadRequest
+		if !errors.Is(err, errEarlyBytes) {
+			code = statusClientGone
+		}
+		s.Metrics.Handshake(code)
+		c.logger.Info("connection not opened", "code", code, "error", err.Error())
+		return false
+	}
+	s.Metrics.Handshake(http.StatusSwitchingProtocols)
+	c.start(sock, up, head)
+	return true
+}
+
+// statusClientGone is the status of a client that left before it was answered, in
+// logs and metrics only: the convention that nginx began.
+const statusClientGone = 499
+
+// answerFailure answers a client that gets no upstream.
+func (s *Server) answerFailure(ctx context.Context, w http.ResponseWriter, r *http.Request, c *conn, err error) {
+	if refused, ok := errors.AsType[*upstream.Refused](err); ok {
+		s.Metrics.Handshake(refused.Status)
+		c.logger.Info("upstream refused", "code", refused.Status, "upstream", refused.Address)
+		if err := refused.Write(w); err != nil {
+			panic(http.ErrAbortHandler) // so that the client can tell that a part is missing
+		}
+		return
+	}
+	if ended, ok := errors.AsType[*endedError](context.Cause(ctx)); ok {
+		s.refuse(w, r, handshake.RefuseFor(http.StatusServiceUnavailable, retryAfter, "%s", ended.reason))
+		return
+	}
+	if r.Context().Err() != nil {
+		s.Metrics.Handshake(statusClientGone)
+		c.logger.Info("client left before it was answered")
+		return
+	}
+	c.logger.Info("no upstream", "error", err.Error())
+	s.refuse(w, r, upstream.Answer(err))
+}
+
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, refusal *handshake.Refusal) {
+	s.Metrics.Handshake(refusal.Status)
+	s.Logger.V(1).Info("handshake refused", "code", refusal.Status, "reason", refusal.Body, "path", r.URL.Path, "client", r.RemoteAddr)
+	refusal.Write(w)
+}
+
+// answer takes the socket from net/http and sends the 101.
+func (s *Server) answer(w http.ResponseWriter, up *upstream.Upstream, c *conn) (net.Conn, error) {
+	sock, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, err
+	}
+	_ = sock.SetDeadline(time.Now().Add(answerTimeout)) // A dead socket fails the write below.
+	if buffered.Reader.Buffered() > 0 {
+		// RFC 6455 section 4.1 has the client wait for the answer.
+		_, _ = handshake.Refuse(http.StatusBadRequest, "%s", errEarlyBytes).WriteTo(sock)
+		_ = sock.Close()
+		return nil, errEarlyBytes
+	}
+	if err := up.WriteSwitchingProtocols(sock, c.id.Name()); err != nil {
+		_ = sock.Close()
+		return nil, err
+	}
+	_ = sock.SetDeadline(time.Time{})
+	return sock, nil
+}

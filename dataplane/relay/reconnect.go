@@ -1,0 +1,112 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package relay
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/wsproxy/wsproxy/dataplane/handshake"
+	"github.com/wsproxy/wsproxy/dataplane/relay/core"
+	"github.com/wsproxy/wsproxy/dataplane/upstream"
+)
+
+// farewellTimeout bounds the sending of the last frame to an upstream that is
+// given up.
+const farewellTimeout = time.Second
+
+// detachLocked gives up the socket to the upstream.
+func (c *conn) detachLocked(farewell []byte) {
+	leg := &c.legs[core.Upstream]
+	sock := leg.sock
+	if sock == nil {
+		return
+	}
+	c.core.Detached(leg.tcp.unacked())
+	leg.sock, leg.early, leg.tcp = nil, nil, tcp{}
+	leg.reading, leg.poked = false, false
+	if c.release != nil {
+		c.release()
+		c.release = nil
+	}
+	if farewell == nil {
+		_ = sock.Close()
+		return
+	}
+	go func() {
+		_ = sock.SetDeadline(time.Now().Add(farewellTimeout))
+		_, _ = sock.Write(farewell)
+		linger(sock)
+	}()
+}
+
+// redial makes one attempt to reach a new upstream.
+func (c *conn) redial(attempt int) {
+	c.mu.Lock()
+	ctx, head, avoid := c.ctx, c.head, c.upstream
+	c.mu.Unlock()
+	up, err := c.server.Dialer.Dial(ctx, c.server.Config.Current(), head.Reconnect(attempt, c.agreed), avoid)
+	if err == nil && !handshake.Compatible(c.agreed, up.Agreement) {
+		discard(up)
+		err = errors.New("the upstream agreed on another subprotocol or other extensions than the first one")
+	}
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		final := false
+		if refused, ok := errors.AsType[*upstream.Refused](err); ok {
+			refused.Close()
+			final = refuses(refused.Status)
+		}
+		if c.core.Phase() == core.Reconnecting {
+			c.logger.Info("attempt to reconnect failed", "attempt", attempt, "error", err.Error())
+		}
+		c.core.DialFailed(now(), final, err.Error())
+		c.afterLocked()
+		return
+	}
+	for c.legs[core.Upstream].writing {
+		c.changed.Wait() // Its socket is closed, so this is soon.
+	}
+	if !c.core.Attached(now()) {
+		discard(up)
+		return
+	}
+	c.attachLocked(up)
+	c.legs[core.Upstream].tcp.userTimeout(c.server.settings.Load().LostTimeout)
+	c.afterLocked()
+}
+
+// refuses says whether a status is the upstream's final word on a reconnect: it
+// knows the client no longer, or not any more.
+func refuses(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
+		return true
+	}
+	return false
+}
+
+func discard(up *upstream.Upstream) {
+	_ = up.Conn.Close()
+	up.Release()
+}
+
+// reset ends a leg's socket at once.
+func (l *leg) reset() {
+	if l.sock == nil {
+		return
+	}
+	sock := l.sock
+	if secured, ok := sock.(interface{ NetConn() net.Conn }); ok {
+		sock = secured.NetConn()
+	}
+	if plain, ok := sock.(*net.TCPConn); ok {
+		_ = plain.SetLinger(0) // Without it, the peer gets a FIN and may wait for more.
+	}
+	_ = sock.Close()
+}

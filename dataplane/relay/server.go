@@ -1,0 +1,148 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package relay
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/wsproxy/wsproxy/dataplane/config"
+	"github.com/wsproxy/wsproxy/dataplane/metrics"
+	"github.com/wsproxy/wsproxy/dataplane/registry"
+	"github.com/wsproxy/wsproxy/dataplane/relay/core"
+	"github.com/wsproxy/wsproxy/dataplane/upstream"
+)
+
+const (
+	// headerTimeout is how long a client may take for the head of its handshake.
+	headerTimeout = 10 * time.Second
+	// maxHeaderBytes bounds that head: room for large cookies and tokens.
+	maxHeaderBytes = 64 << 10
+	// maxKeptHead bounds what is kept of it for reconnects, in bytes.
+	maxKeptHead = 8 << 10
+)
+
+// Options are what a Server is made from; all are required but the last.
+type Options struct {
+	Config   *config.Store
+	Registry *registry.Registry
+	Metrics  *metrics.Metrics
+	Dialer   *upstream.Dialer
+	Logger   logr.Logger
+
+	// AcceptWhileDraining is how long a draining server still takes new clients,
+	// because load balancers go on sending them. 0 is 5 seconds.
+	AcceptWhileDraining time.Duration
+}
+
+// Server relays the connections of one proxy.
+type Server struct {
+	Options
+
+	http     *http.Server
+	settings atomic.Pointer[core.Settings]
+	drain    drain
+	// live counts connections until their sockets are closed.
+	live sync.WaitGroup
+}
+
+// New returns a server that obeys what the store has in force, at any time.
+func New(options Options) *Server {
+	if options.AcceptWhileDraining == 0 {
+		options.AcceptWhileDraining = acceptWhileDraining
+	}
+	s := &Server{Options: options}
+	s.drain.begun = make(chan struct{})
+	s.settings.Store(settingsOf(s.Config.Current()))
+	s.Config.OnChange(func(_, cfg *config.Config) { s.apply(cfg) })
+	s.Metrics.BeforeScrape(func() {
+		for c := range s.connections() {
+			c.reportTraffic()
+		}
+	})
+	s.http = &http.Server{
+		Handler:           http.HandlerFunc(s.serve),
+		ReadHeaderTimeout: headerTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          errorLog(s.Logger),
+	}
+	return s
+}
+
+// Serve accepts clients until the server is closed or has drained. The listener
+// is TLS where clients use wss.
+func (s *Server) Serve(listener net.Listener) error {
+	if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Close ends everything at once, without close frames.
+func (s *Server) Close() {
+	_ = s.http.Close() // The sockets are gone either way.
+	for c := range s.connections() {
+		c.abort()
+	}
+	s.live.Wait()
+}
+
+// Wait waits until no connection is left.
+func (s *Server) wait(ctx context.Context) error {
+	gone := make(chan struct{})
+	go func() {
+		s.live.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+		return nil
+	case <-ctx.Done():
+		s.Close()
+		<-gone
+		return context.Cause(ctx)
+	}
+}
+
+// apply puts a configuration in force on the live connections.
+func (s *Server) apply(cfg *config.Config) {
+	settings := settingsOf(cfg)
+	s.settings.Store(settings)
+	for c := range s.connections() {
+		c.apply(settings)
+	}
+}
+
+// connections yields the live connections.
+func (s *Server) connections() func(yield func(*conn) bool) {
+	return func(yield func(*conn) bool) {
+		for entry := range s.Registry.All() {
+			if !yield(entry.Connection().(*conn)) {
+				return
+			}
+		}
+	}
+}
+
+// settingsOf compiles what the core obeys.
+func settingsOf(cfg *config.Config) *core.Settings {
+	return &core.Settings{
+		LostTimeout:       cfg.ConnectionLostTimeout,
+		AutoReconnect:     cfg.AutoReconnect,
+		ReconnectAttempts: cfg.AutoReconnectMaxRetries,
+		ReconnectDelay:    cfg.AutoReconnectRetryDelay,
+		BufferBytes:       cfg.ReconnectBufferBytes,
+		ReplayMessages:    cfg.ReplayMessages,
+		MaxMessageBytes:   cfg.MaxMessageBytes,
+		MessagesPerSecond: cfg.MessagesPerSecond,
+		MaxAge:            cfg.MaxConnectionAge,
+	}
+}

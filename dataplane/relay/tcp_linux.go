@@ -1,0 +1,118 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package relay
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// tcp is what the kernel knows and does of a leg's TCP connection, below TLS. The
+// zero tcp knows nothing.
+type tcp struct {
+	raw syscall.RawConn
+	// plain says that there is no TLS on top, so that raw can be read.
+	plain bool
+}
+
+func tcpOf(sock net.Conn) tcp {
+	plain := true
+	if secured, ok := sock.(interface{ NetConn() net.Conn }); ok {
+		sock, plain = secured.NetConn(), false
+	}
+	conn, ok := sock.(syscall.Conn)
+	if !ok {
+		return tcp{}
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return tcp{}
+	}
+	return tcp{raw: raw, plain: plain}
+}
+
+// userTimeout has the kernel end a connection on which written bytes stay
+// unacknowledged for so long (TCP_USER_TIMEOUT of tcp(7)); 0 leaves it to the
+// kernel's retries.
+func (t tcp) userTimeout(d time.Duration) {
+	t.control(func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
+	})
+}
+
+// acked is the number of bytes that the peer has acknowledged (tcpi_bytes_acked).
+func (t tcp) acked() (n uint64) {
+	t.control(func(fd int) error {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err == nil {
+			n = info.Bytes_acked
+		}
+		return err
+	})
+	return n
+}
+
+// unacked is the number of bytes that were written and not acknowledged (SIOCOUTQ
+// of tcp(7)).
+func (t tcp) unacked() (n int) {
+	t.control(func(fd int) (err error) {
+		n, err = unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+		return err
+	})
+	return n
+}
+
+// control calls f with the descriptor. A socket that is closed is no error worth
+// more than that nothing is known of it: its reader finds out.
+func (t tcp) control(f func(fd int) error) {
+	if t.raw == nil {
+		return
+	}
+	_ = t.raw.Control(func(fd uintptr) { _ = f(int(fd)) })
+}
+
+// read waits until bytes have come and reads at most atMost of them, into a
+// buffer that is taken only then. A socket with TLS on top is read through it,
+// with the buffer taken before.
+func (t tcp) read(sock net.Conn, atMost int) (*chunk, int, error) {
+	if !t.plain {
+		buffer := newChunk()
+		n, err := sock.Read(buffer.bytes[:atMost])
+		return buffer, n, err
+	}
+	var (
+		buffer *chunk
+		n      int
+		failed error
+	)
+	err := t.raw.Read(func(fd uintptr) bool {
+		buffer = newChunk()
+		for {
+			n, failed = unix.Read(int(fd), buffer.bytes[:atMost])
+			if !errors.Is(failed, unix.EINTR) {
+				break
+			}
+		}
+		if errors.Is(failed, unix.EAGAIN) {
+			buffer.free()
+			buffer, n, failed = nil, 0, nil
+			return false
+		}
+		return true
+	})
+	switch {
+	case err != nil:
+		return buffer, 0, err
+	case failed != nil:
+		return buffer, 0, failed
+	case n == 0:
+		return buffer, 0, io.EOF
+	}
+	return buffer, n, nil
+}
