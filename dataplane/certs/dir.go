@@ -11,8 +11,8 @@ import (
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
 
-// Dir is everything that the mounted Secret of a data-plane pod may hold. What
-// is not used need not be there.
+// Dir is what the mounted Secret of a data-plane pod holds for those who connect
+// to it. What is not used need not be there.
 type Dir struct {
 	// Control is shown to the callers of the control port, ControlCA verifies
 	// them.
@@ -20,9 +20,6 @@ type Dir struct {
 	ControlCA *Bundle
 	// Listen is shown to clients.
 	Listen *Pair
-	// UpstreamCA verifies the upstream, Upstream is shown to it.
-	UpstreamCA *Bundle
-	Upstream   *Pair
 }
 
 // NewDir returns what is in the directory.
@@ -31,10 +28,8 @@ func NewDir(dir string, logger logr.Logger) *Dir {
 		return NewPair(filepath.Join(dir, cert), filepath.Join(dir, key), logger)
 	}
 	return &Dir{
-		Control:    pair(dataplanev1alpha1.FileControlCert, dataplanev1alpha1.FileControlKey),
-		ControlCA:  NewBundle(filepath.Join(dir, dataplanev1alpha1.FileControlCA), logger),
-		Listen:     pair(dataplanev1alpha1.FileListenCert, dataplanev1alpha1.FileListenKey),
-		UpstreamCA: NewBundle(filepath.Join(dir, dataplanev1alpha1.FileUpstreamCA), logger),
-		Upstream:   pair(dataplanev1alpha1.FileUpstreamCert, dataplanev1alpha1.FileUpstreamKey),
+		Control:   pair(dataplanev1alpha1.FileControlCert, dataplanev1alpha1.FileControlKey),
+		ControlCA: NewBundle(filepath.Join(dir, dataplanev1alpha1.FileControlCA), logger),
+		Listen:    pair(dataplanev1alpha1.FileListenCert, dataplanev1alpha1.FileListenKey),
 	}
 }

@@ -1,0 +1,138 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package listener_test
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/go-logr/logr"
+	"go.uber.org/goleak"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/dataplane/certs"
+	"github.com/wsproxy/wsproxy/dataplane/certs/certstest"
+	"github.com/wsproxy/wsproxy/dataplane/config"
+	"github.com/wsproxy/wsproxy/dataplane/listener"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func compile(t *testing.T, version uint64, reuseAddr, useTLS bool) *config.Config {
+	t.Helper()
+	c, err := config.Compile(&dataplanev1alpha1.Snapshot{
+		Version: version, Namespace: "shop", Proxy: "chat",
+		Settings: &dataplanev1alpha1.Settings{ConnectTimeout: 1, ReuseAddr: reuseAddr},
+		Listen:   &dataplanev1alpha1.Listen{Tls: useTLS},
+		Upstream: &dataplanev1alpha1.Upstream{Url: "ws://127.0.0.1:1"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func listen(t *testing.T, store *config.Store, pair *certs.Pair) net.Listener {
+	t.Helper()
+	l, err := listener.Listen(t.Context(), "127.0.0.1:0", store, pair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func TestTheListenerHasReuseAddrAsConfigured(t *testing.T) {
+	for _, want := range []bool{true, false} {
+		l := listen(t, config.NewStore(compile(t, 1, want, false), ""), certs.NewPair("", "", logr.Discard()))
+		raw, err := l.(syscall.Conn).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var value int
+		var option error
+		if err := raw.Control(func(fd uintptr) {
+			value, option = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR)
+		}); err != nil || option != nil {
+			t.Fatal(err, option)
+		}
+		if got := value != 0; got != want {
+			t.Errorf("SO_REUSEADDR is %v with reuseAddr %v", got, want)
+		}
+	}
+}
+
+// echo accepts one connection and sends back the first byte.
+func echo(t *testing.T, l net.Listener) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			done <- err
+			return
+		}
+		_, err = io.CopyN(conn, conn, 1)
+		_ = conn.Close()
+		done <- err
+	}()
+	return done
+}
+
+func say(t *testing.T, conn net.Conn) {
+	t.Helper()
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.Write([]byte{'x'}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTLSIsSwitchedWithoutARestart(t *testing.T) {
+	authority, dir := certstest.New(t), t.TempDir()
+	cert, key := filepath.Join(dir, "listen.crt"), filepath.Join(dir, "listen.key")
+	authority.Write(t, cert, key, "chat.example")
+	store := config.NewStore(compile(t, 1, true, false), "")
+	l := listen(t, store, certs.NewPair(cert, key, logr.Discard()))
+
+	plain := func() {
+		t.Helper()
+		done := echo(t, l)
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		say(t, conn)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	plain()
+	if _, err := store.Apply(compile(t, 2, true, true).Snapshot); err != nil {
+		t.Fatal(err)
+	}
+	done := echo(t, l)
+	conn, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{
+		RootCAs: authority.Pool(), ServerName: "chat.example", NextProtos: []string{"h2", "http/1.1"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := conn.ConnectionState().NegotiatedProtocol; got != "http/1.1" {
+		t.Errorf("negotiated %q", got)
+	}
+	say(t, conn)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Apply(compile(t, 3, true, false).Snapshot); err != nil {
+		t.Fatal(err)
+	}
+	plain()
+}
