@@ -6,6 +6,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"time"
 
@@ -88,9 +89,12 @@ func New(o Options) *Server {
 // the listener failed, or that it is not on loopback though there is no TLS.
 func (s *Server) Serve(l net.Listener) error {
 	if s.plain && !onLoopback(l.Addr()) {
-		return errors.Join(errors.New("serve control on "+l.Addr().String()+": without TLS it must be a loopback address"), l.Close())
+		return errors.Join(fmt.Errorf("serve control on %s: without TLS it must be a loopback address", l.Addr()), l.Close())
 	}
-	return s.grpc.Serve(l)
+	if err := s.grpc.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		return fmt.Errorf("serve control on %s: %w", l.Addr(), err)
+	}
+	return nil
 }
 
 // Stop lets running calls end until ctx does, then ends them.
