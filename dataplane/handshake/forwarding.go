@@ -22,7 +22,7 @@ const (
 // the request comes from.
 //
 //   - From a peer that is not trusted, X-Forwarded-*, Forwarded and X-WebSocket-*
-//     are removed, whatever they are.
+//     are removed, whatever they are; spelled with underscores from anybody.
 //   - X-Forwarded-For and Forwarded get the peer's address at their end. Where a
 //     trusted peer sent only one of them, the other is made from it (RFC 7239
 //     section 7.4). Where it sent both, Forwarded is made anew from
@@ -35,11 +35,9 @@ const (
 func setForwarding(out http.Header, r *http.Request, cfg *config.Config, id string) {
 	from := peer(r)
 	trusted := cfg.Trusted(from)
-	if !trusted {
-		for name := range out {
-			if isReserved(name) {
-				delete(out, name)
-			}
+	for name := range out {
+		if isReserved(name) && (!trusted || strings.Contains(name, "_")) {
+			delete(out, name)
 		}
 	}
 
@@ -51,8 +49,8 @@ func setForwarding(out http.Header, r *http.Request, cfg *config.Config, id stri
 	elements, ok := parseForwarded(out[headerForwarded])
 	if onlyForwarded := ok && len(elements) > 0 && len(out[headerForwardedFor]) == 0; onlyForwarded {
 		last = elements[len(elements)-1]
-		out.Set(headerForwarded, strings.Join(out[headerForwarded], ", ")+", "+own.String())
 		out.Set(headerForwardedFor, forwardedFor(reported(out), from))
+		out.Set(headerForwarded, strings.Join(out[headerForwarded], ", ")+", "+own.String())
 	} else {
 		nodes := reported(out)
 		out.Set(headerForwarded, forwarded(nodes, own))

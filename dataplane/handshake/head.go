@@ -12,6 +12,9 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/config"
 )
 
+// ErrBadHead says that a Head holds what cannot stand in a request.
+var ErrBadHead = errors.New("the handshake has no valid host or path")
+
 // Head is the request head that every upstream of a connection is sent. It is a
 // plain value, kept for as long as the connection may need another upstream, and
 // can be written down and read back. What depends on the upstream is left to
@@ -100,14 +103,14 @@ func setOrDelete(header http.Header, name, value string) {
 // path is put before the client's. A client that asks for "/", which is how HTTP
 // says no path, gets exactly the URL's path.
 //
-// It fails where Host or RequestURI cannot stand in a request line.
+// The error is ErrBadHead.
 func (h *Head) AppendRequest(b []byte, cfg *config.Config) ([]byte, error) {
 	host, t := h.Host, h.RequestURI
 	if cfg.UpstreamURL != nil {
 		host, t = cfg.UpstreamURL.Host, under(cfg.UpstreamURL, t)
 	}
 	if !strings.HasPrefix(t, "/") || strings.ContainsAny(t, " \t") || !isFieldValue(t) || !isFieldValue(host) || host == "" {
-		return nil, errors.New("the handshake has no valid host or path")
+		return nil, ErrBadHead
 	}
 	b = append(b, "GET "...)
 	b = append(b, t...)

@@ -60,7 +60,9 @@ func connect(ctx context.Context, current func() *config.Config, onAttempt func(
 			refused.keep()
 			answer = refused
 		}
-		tried = append(tried, AddressOf(err))
+		if address := AddressOf(err); address != "" {
+			tried = append(tried, address)
+		}
 		if err := Pause(ctx, current().RetryDelay); err != nil {
 			return nil, err
 		}

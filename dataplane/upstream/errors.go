@@ -64,7 +64,7 @@ func Retryable(err error) bool {
 			refused.Status == http.StatusGatewayTimeout
 	}
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, ErrBadAnswer):
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrBadAnswer), errors.Is(err, handshake.ErrBadHead):
 		return false
 	case errors.Is(err, ErrNoEndpoints):
 		return true

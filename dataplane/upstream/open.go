@@ -4,10 +4,8 @@
 package upstream
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -19,10 +17,6 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/handshake"
 )
 
-// headLimit bounds the head of an upstream's answer, with all 1xx before it and
-// the few bytes that were read behind it.
-const headLimit = 64 << 10
-
 // open speaks the opening handshake. It returns an upstream, or an answer other
 // than 101 whose body is still to be read from conn, or an error; only in the
 // first two cases conn lives on, without deadlines.
@@ -33,14 +27,12 @@ func open(ctx context.Context, conn net.Conn, cfg *config.Config, head *handshak
 
 	request, err := head.AppendRequest(nil, cfg)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrBadAnswer, err)
+		return nil, nil, err
 	}
 	if _, err := conn.Write(request); err != nil {
 		return nil, nil, err
 	}
-	limited := &io.LimitedReader{R: conn, N: headLimit}
-	buffered := bufio.NewReader(limited)
-	response, err := readResponse(buffered, limited)
+	response, behind, err := (&answerReader{conn: conn}).response()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -49,7 +41,6 @@ func open(ctx context.Context, conn net.Conn, cfg *config.Config, head *handshak
 		return nil, nil, ctx.Err()
 	}
 	if response.StatusCode != http.StatusSwitchingProtocols {
-		limited.N = 1<<63 - 1 // The body is bounded by time.
 		return nil, &Refused{
 			Status: response.StatusCode, Reason: reason(response), Header: response.Header,
 			Body: response.Body, ContentLength: response.ContentLength,
@@ -59,44 +50,12 @@ func open(ctx context.Context, conn net.Conn, cfg *config.Config, head *handshak
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrBadAnswer, err)
 	}
-	early, _ := buffered.Peek(buffered.Buffered())
-	return &Upstream{Conn: conn, Early: bytes.Clone(early), Response: response.Header, Agreement: agreed}, nil, nil
-}
-
-// readResponse reads the first response that is 101 or not informational (RFC
-// 9110 section 15.2: a client must be able to take 1xx that it did not ask for).
-func readResponse(r *bufio.Reader, limited *io.LimitedReader) (*http.Response, error) {
-	for {
-		// An upstream that ends before it says a word has not answered at all.
-		if _, err := r.Peek(1); err != nil {
-			return nil, noEOF(err)
-		}
-		response, err := http.ReadResponse(r, nil)
-		switch {
-		case err != nil && limited.N <= 0:
-			return nil, fmt.Errorf("%w: its head has more than %d bytes", ErrBadAnswer, headLimit)
-		case err != nil:
-			return nil, badAnswer(err)
-		case response.StatusCode >= 200 || response.StatusCode == http.StatusSwitchingProtocols:
-			return response, nil
-		}
+	u := &Upstream{Conn: conn, Response: response.Header, Agreement: agreed}
+	if n := behind.Buffered(); n > 0 {
+		early, _ := behind.Peek(n)
+		u.Early = bytes.Clone(early)
 	}
-}
-
-// badAnswer tells an answer that is broken from one that broke off.
-func badAnswer(err error) error {
-	if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return noEOF(err)
-	}
-	return fmt.Errorf("%w: %w", ErrBadAnswer, err)
-}
-
-// noEOF makes an end before the end of the head unexpected.
-func noEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
+	return u, nil, nil
 }
 
 // reason is the phrase behind the status code.

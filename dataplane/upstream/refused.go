@@ -54,7 +54,7 @@ func (r *Refused) PassedHeader() http.Header {
 	handshake.RemoveHopByHop(header)
 	// The length is what net/http has made of it.
 	header.Del("Content-Length")
-	if r.ContentLength >= 0 {
+	if r.ContentLength >= 0 && r.hasBody() {
 		header.Set("Content-Length", strconv.FormatInt(r.ContentLength, 10))
 	}
 	if upgrade := r.Header["Upgrade"]; r.Status == http.StatusUpgradeRequired && len(upgrade) > 0 {
@@ -92,7 +92,7 @@ func (r *Refused) WriteTo(w io.Writer) (int64, error) {
 	defer r.Close()
 	header := r.PassedHeader()
 	header.Add("Connection", "close")
-	chunked := r.ContentLength < 0
+	chunked := r.ContentLength < 0 && r.hasBody()
 	if chunked {
 		header.Set("Transfer-Encoding", "chunked")
 	}
@@ -105,6 +105,12 @@ func (r *Refused) WriteTo(w io.Writer) (int64, error) {
 		return n + m, fmt.Errorf("pass on the upstream's answer: %w", err)
 	}
 	return n + m, nil
+}
+
+// hasBody is false for the statuses that never have one, nor a length of it (RFC
+// 9110 sections 15.3.5 and 15.4.5).
+func (r *Refused) hasBody() bool {
+	return r.Status != http.StatusNoContent && r.Status != http.StatusNotModified
 }
 
 func (r *Refused) writeBody(w io.Writer, chunked bool) (int64, error) {
