@@ -1,0 +1,150 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/rest"
+
+	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+	"github.com/wsproxy/wsproxy/api/v1alpha1/manifesttest"
+)
+
+const manifests = "../../api/v1alpha1/testdata/manifests/"
+
+// create posts a manifest as it is in the file and returns what the server
+// stored, or would have stored with dryRun. Like `kubectl apply` it has the server refuse
+// unknown and duplicate fields.
+func create(t testing.TB, namespace string, manifest []byte, dryRun bool) (*unstructured.Unstructured, error) {
+	t.Helper()
+	resource := "websocketproxies"
+	if slices.Contains(strings.Split(string(manifest), "\n"), "kind: WebSocketProxyClass") {
+		resource, namespace = "websocketproxyclasses", ""
+	}
+	request := restClient(t).Post().
+		NamespaceIfScoped(namespace, namespace != "").
+		Resource(resource).
+		Param("fieldValidation", "Strict").
+		SetHeader("Content-Type", "application/yaml").
+		SetHeader("Accept", "application/json").
+		Body(manifest)
+	if dryRun {
+		request.Param("dryRun", "All")
+	}
+	result := request.Do(t.Context())
+	// Error, unlike Raw, decodes the Status that says what is wrong.
+	if err := result.Error(); err != nil {
+		return nil, err
+	}
+	raw, err := result.Raw()
+	if err != nil {
+		return nil, err
+	}
+	stored := &unstructured.Unstructured{}
+	return stored, stored.UnmarshalJSON(raw)
+}
+
+func restClient(t testing.TB) rest.Interface {
+	t.Helper()
+	config := rest.CopyConfig(server.config)
+	config.APIPath = "/apis"
+	config.GroupVersion = &wsproxyv1alpha1.GroupVersion
+	config.NegotiatedSerializer = serializer()
+	c, err := rest.RESTClientFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestInvalidManifestsAreRefusedWithTheFieldNamed(t *testing.T) {
+	for _, m := range manifesttest.Read(t, manifests+"invalid") {
+		t.Run(m.Name, func(t *testing.T) {
+			_, err := create(t, "default", m.YAML, true)
+			status := &apierrors.StatusError{}
+			if !errors.As(err, &status) || status.Status().Code != http.StatusUnprocessableEntity {
+				t.Fatalf("the answer is %v, should be 422 because of %s", err, m.Field)
+			}
+			named := false
+			for _, cause := range status.Status().Details.Causes {
+				named = named || m.Names(cause.Field)
+			}
+			if !named && !strings.Contains(err.Error(), m.Field) {
+				t.Errorf("the error does not name %s: %v", m.Field, err)
+			}
+			m.Refused(t, err.Error())
+		})
+	}
+}
+
+func TestMalformedManifestsAreRefusedWithTheFieldNamed(t *testing.T) {
+	for _, m := range manifesttest.Read(t, manifests+"malformed") {
+		t.Run(m.Name, func(t *testing.T) {
+			_, err := create(t, "default", m.YAML, true)
+			if err == nil {
+				t.Fatalf("accepted, should be refused because of %s", m.Field)
+			}
+			if !strings.Contains(err.Error(), m.Field) {
+				t.Errorf("the error does not name %s: %v", m.Field, err)
+			}
+		})
+	}
+}
+
+// Whatever the server fills in is read back as if the user had written it, and
+// would hide what the class says. Only replicas is filled in.
+func TestValidManifestsAreStoredAsWrittenButForReplicas(t *testing.T) {
+	for _, m := range manifesttest.Read(t, manifests+"valid") {
+		t.Run(m.Name, func(t *testing.T) {
+			stored, err := create(t, namespace(t), m.YAML, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { remove(t, stored) })
+
+			written := &unstructured.Unstructured{}
+			if err := utilyaml.Unmarshal(m.YAML, &written.Object); err != nil {
+				t.Fatal(err)
+			}
+			if written.GetKind() == "WebSocketProxy" {
+				if _, ok, _ := unstructured.NestedFieldNoCopy(written.Object, "spec", "replicas"); !ok {
+					spec := written.Object["spec"].(map[string]any)
+					spec["replicas"] = int64(wsproxyv1alpha1.DefaultReplicas)
+				}
+			}
+			if want, got := asJSON(t, written.Object["spec"]), asJSON(t, stored.Object["spec"]); want != got {
+				t.Errorf("stored\n%s\nwant\n%s", got, want)
+			}
+			if status, ok := stored.Object["status"]; ok {
+				t.Errorf("a status was filled in: %v", status)
+			}
+		})
+	}
+}
+
+// What people type: kubectl says which field it does not know.
+func TestKubectlRefusesUnknownFields(t *testing.T) {
+	for _, m := range manifesttest.Read(t, manifests+"malformed") {
+		if !strings.Contains(m.Name, "unknown") {
+			continue
+		}
+		t.Run(m.Name, func(t *testing.T) {
+			output, err := kubectl(t.Context(), "create", "--validate=strict", "-f", manifests+"malformed/"+m.Name+".yaml")
+			if err == nil {
+				t.Fatalf("accepted:\n%s", output)
+			}
+			if !strings.Contains(output, "unknown field") || !strings.Contains(output, m.Field) {
+				t.Errorf("the error does not name %s:\n%s", m.Field, output)
+			}
+		})
+	}
+}
