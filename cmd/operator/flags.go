@@ -1,0 +1,76 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/controllers/certificates"
+)
+
+// flags are what the operator is told on its command line.
+type flags struct {
+	namespace      string
+	image          string
+	metricsAddress string
+	healthAddress  string
+	leaderElect    bool
+	version        bool
+	certificates   certificates.Policy
+	log            zap.Options
+}
+
+// parse reads the command line. Errors: flag.ErrHelp, a flag that is unknown or
+// malformed, and one that is missing.
+func parse(arguments []string) (flags, error) {
+	f := flags{certificates: certificates.DefaultPolicy()}
+	set := flag.NewFlagSet("operator", flag.ContinueOnError)
+	set.StringVar(&f.namespace, "namespace", os.Getenv(dataplanev1alpha1.EnvPodNamespace),
+		"namespace of the operator, where it keeps its certificate authority and its lease (default: environment variable "+dataplanev1alpha1.EnvPodNamespace+")")
+	set.StringVar(&f.image, "dataplane-image", "",
+		"image of the data-plane pods of classes that name none (required)")
+	set.StringVar(&f.metricsAddress, "metrics-address", ":8080", "address that serves /metrics over plain HTTP; 0 switches it off")
+	set.StringVar(&f.healthAddress, "health-address", ":8081", "address that serves /healthz and /readyz over plain HTTP; 0 switches it off")
+	set.BoolVar(&f.leaderElect, "leader-elect", true, "let one of several operators work at a time")
+	set.BoolVar(&f.version, "version", false, "print the version and exit")
+	set.DurationVar(&f.certificates.CAValidity, "ca-validity", f.certificates.CAValidity,
+		"life of the certificate authority, which is replaced after two thirds of it")
+	set.DurationVar(&f.certificates.LeafValidity, "certificate-validity", f.certificates.LeafValidity,
+		"life of the certificates of operator and pods, which are replaced after two thirds of it")
+	set.DurationVar(&f.certificates.Overlap, "ca-overlap", f.certificates.Overlap,
+		"how long a new certificate authority is trusted before it is used; longer than kubelets take to update a mounted Secret")
+	f.log.BindFlags(set)
+	config.RegisterFlags(set)
+	if err := set.Parse(arguments); err != nil {
+		return flags{}, err
+	}
+	if f.version {
+		return f, nil
+	}
+	return f, f.check(set.Args())
+}
+
+func (f *flags) check(rest []string) error {
+	switch {
+	case len(rest) > 0:
+		return fmt.Errorf("unexpected argument %q", rest[0])
+	case f.image == "":
+		return errors.New("--dataplane-image is required")
+	case f.namespace == "":
+		return errors.New("--namespace is required where " + dataplanev1alpha1.EnvPodNamespace + " is not set")
+	case f.certificates.LeafValidity <= 0 || f.certificates.Overlap < 0:
+		return errors.New("--certificate-validity must be positive, --ca-overlap not negative")
+	case f.certificates.CAValidity < 3*f.certificates.Overlap+3*f.certificates.Skew:
+		// The overlap must fit into the last third of the life.
+		return errors.New("--ca-validity must be at least three times --ca-overlap and a quarter of an hour")
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/wsproxy/wsproxy/controllers/objects"
+)
+
+// CacheOptions restricts what the operator keeps of the cluster: of pods,
+// Deployments and the like only its own. Services and EndpointSlices may be
+// anybody's, because any of them may be an upstream, and of Secrets only the
+// metadata are watched.
+func CacheOptions() cache.Options {
+	ours := cache.ByObject{Label: labels.SelectorFromSet(objects.Managed()), Transform: strip}
+	return cache.Options{
+		DefaultTransform: strip,
+		ByObject: map[client.Object]cache.ByObject{
+			&corev1.Pod{}:                   {Label: ours.Label, Transform: stripPod},
+			&corev1.ConfigMap{}:             ours,
+			&corev1.ServiceAccount{}:        ours,
+			&appsv1.Deployment{}:            ours,
+			&policyv1.PodDisruptionBudget{}: ours,
+			&corev1.Secret{}:                {Transform: stripSecret},
+			&discoveryv1.EndpointSlice{}:    {Transform: stripSlice},
+		},
+	}
+}
+
+// strip drops what nobody reads and what is often the largest part.
+func strip(in any) (any, error) {
+	if o, err := meta.Accessor(in); err == nil {
+		o.SetManagedFields(nil)
+	}
+	return in, nil
+}
+
+func stripPod(in any) (any, error) {
+	if pod, ok := in.(*corev1.Pod); ok {
+		pod.Spec = corev1.PodSpec{}
+	}
+	return strip(in)
+}
+
+// stripSecret drops the annotations: kubectl apply leaves the content in one of
+// them.
+func stripSecret(in any) (any, error) {
+	if o, err := meta.Accessor(in); err == nil {
+		o.SetAnnotations(nil)
+	}
+	return strip(in)
+}
+
+func stripSlice(in any) (any, error) {
+	if slice, ok := in.(*discoveryv1.EndpointSlice); ok {
+		for i := range slice.Endpoints {
+			e := &slice.Endpoints[i]
+			*e = discoveryv1.Endpoint{Addresses: e.Addresses, Conditions: e.Conditions}
+		}
+	}
+	return strip(in)
+}

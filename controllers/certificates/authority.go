@@ -1,0 +1,208 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package certificates
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// ErrNotLoaded says that the authority has not been read from its Secret yet.
+var ErrNotLoaded = errors.New("the certificate authority is not loaded yet")
+
+// Authority keeps the state in a Secret and issues from it. It is a reconciler
+// of that one Secret; what it serves to others comes from memory.
+type Authority struct {
+	options Options
+
+	mu sync.Mutex
+	// state is what the Secret holds; its Current is nil before it was loaded.
+	state State
+	// client is the operator's own certificate, kept in memory only.
+	client *Pair
+	// changed are called after every change of the state.
+	changed []func()
+}
+
+// Options of an Authority; each is required.
+type Options struct {
+	// Client writes the Secret.
+	Client client.Client
+	// Live reads the Secret from the API server itself: a cache would hold the
+	// key of the authority, and could hold an old one.
+	Live client.Reader
+	// Secret is where the authority is kept.
+	Secret types.NamespacedName
+	// Labels of the Secret.
+	Labels map[string]string
+	// FieldOwner of what is written.
+	FieldOwner string
+	// ClientName is the DNS name in the operator's own certificate.
+	ClientName string
+	Policy     Policy
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// New returns an Authority that has not been loaded.
+func New(options Options) *Authority { return &Authority{options: options} }
+
+// OnChange registers a function that is called after the authority was loaded
+// and after each step of a rotation, from the goroutine of the reconciler.
+func (a *Authority) OnChange(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.changed = append(a.changed, f)
+}
+
+// Reconcile loads the Secret, makes it where it is missing, and takes the steps
+// of the rotation that are due. If the Secret was deleted while this process
+// knows its content, the same content is written again: a new authority would
+// cut off every pod for as long as kubelets take to bring it there.
+func (a *Authority) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+	stored, resourceVersion, err := a.load(ctx)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	state := stored
+	if state.Current == nil {
+		state, _ = a.State()
+	}
+	now := a.options.Now()
+	next, err := state.Advance(now, a.options.Policy)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if !next.equal(stored) {
+		err := a.store(ctx, next, resourceVersion)
+		if apierrors.IsConflict(err) {
+			// Another operator was faster; what it wrote is read next.
+			return reconcile.Result{RequeueAfter: time.Second}, nil
+		}
+		if err != nil {
+			return reconcile.Result{}, err
+		}
+		logr.FromContextOrDiscard(ctx).Info("certificate authority written",
+			"trusted", len(next.trusted()), "expires", next.Current.Certificate.NotAfter)
+	}
+	a.adopt(next)
+	return reconcile.Result{RequeueAfter: max(next.Due(a.options.Policy).Sub(now), time.Second)}, nil
+}
+
+func (a *Authority) load(ctx context.Context) (State, string, error) {
+	var secret corev1.Secret
+	err := a.options.Live.Get(ctx, a.options.Secret, &secret)
+	if apierrors.IsNotFound(err) {
+		return State{}, "", nil
+	}
+	if err != nil {
+		return State{}, "", fmt.Errorf("read certificate authority: %w", err)
+	}
+	state, err := ParseState(secret.Data)
+	if err != nil {
+		return State{}, "", fmt.Errorf("read certificate authority: Secret %s: %w", a.options.Secret, err)
+	}
+	return state, secret.ResourceVersion, nil
+}
+
+func (a *Authority) store(ctx context.Context, state State, resourceVersion string) error {
+	data, err := state.Data()
+	if err != nil {
+		return fmt.Errorf("write certificate authority: %w", err)
+	}
+	secret := corev1ac.Secret(a.options.Secret.Name, a.options.Secret.Namespace).
+		WithLabels(a.options.Labels).
+		WithType(corev1.SecretTypeOpaque).
+		WithData(data)
+	if resourceVersion != "" {
+		secret.WithResourceVersion(resourceVersion)
+	}
+	if err := a.options.Client.Apply(ctx, secret, client.FieldOwner(a.options.FieldOwner), client.ForceOwnership); err != nil {
+		return fmt.Errorf("write certificate authority: %w", err)
+	}
+	return nil
+}
+
+// adopt takes a state over and tells those who asked to be told.
+func (a *Authority) adopt(next State) {
+	a.mu.Lock()
+	if a.state.equal(next) {
+		a.mu.Unlock()
+		return
+	}
+	a.state = next
+	changed := a.changed
+	a.mu.Unlock()
+	for _, f := range changed {
+		f()
+	}
+}
+
+// State returns the state in force. Errors: ErrNotLoaded.
+func (a *Authority) State() (State, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.state.Current == nil {
+		return State{}, ErrNotLoaded
+	}
+	return a.state, nil
+}
+
+// Keep returns the given certificate (nil: none) while it is good, else a new
+// one. Errors: ErrNotLoaded, and those of the random source.
+func (a *Authority) Keep(have *Pair, request Request) (*Pair, error) {
+	state, err := a.State()
+	if err != nil {
+		return nil, err
+	}
+	now := a.options.Now()
+	if have != nil && state.Good(have, request, now) {
+		return have, nil
+	}
+	return state.Issue(request, now, a.options.Policy)
+}
+
+// Renewal returns when Keep will replace a certificate.
+func (a *Authority) Renewal(pair *Pair) time.Time {
+	return renewal(pair.Certificate.NotBefore, pair.Certificate.NotAfter)
+}
+
+// ClientTLS returns the configuration of a connection from the operator to the
+// server of that name, as of now: a connection that is made later asks again.
+// Errors: ErrNotLoaded.
+func (a *Authority) ClientTLS(serverName string) (*tls.Config, error) {
+	a.mu.Lock()
+	have := a.client
+	a.mu.Unlock()
+	pair, err := a.Keep(have, Request{DNSName: a.options.ClientName, Usage: x509.ExtKeyUsageClientAuth})
+	if err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.client = pair
+	roots := x509.NewCertPool()
+	for _, c := range a.state.trusted() {
+		roots.AddCert(c)
+	}
+	return &tls.Config{
+		MinVersion:   tls.VersionTLS13,
+		ServerName:   serverName,
+		RootCAs:      roots,
+		Certificates: []tls.Certificate{*pair.TLS()},
+	}, nil
+}

@@ -1,0 +1,166 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package certificates
+
+import (
+	"bytes"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"time"
+)
+
+// The keys of the Secret.
+const (
+	keyCurrentCert  = "ca.crt"
+	keyCurrentKey   = "ca.key"
+	keyNextCert     = "next.crt"
+	keyNextKey      = "next.key"
+	keyPreviousCert = "previous.crt"
+)
+
+// State is an authority in the course of its rotation.
+type State struct {
+	// Current signs.
+	Current *Pair
+	// Next is trusted already and signs soon; nil most of the time.
+	Next *Pair
+	// Previous signed before and is trusted until it expires, because what it
+	// signed may still be in use. Its key is gone. May be nil.
+	Previous *x509.Certificate
+}
+
+// ParseState reads the data of the Secret. Errors: what is malformed. It is not
+// repaired: a new authority in its place would cut off every pod.
+func ParseState(data map[string][]byte) (State, error) {
+	var s State
+	var err error
+	if s.Current, err = ParsePair(data[keyCurrentCert], data[keyCurrentKey]); err != nil {
+		return State{}, fmt.Errorf("%s, %s: %w", keyCurrentCert, keyCurrentKey, err)
+	}
+	if len(data[keyNextCert]) > 0 {
+		if s.Next, err = ParsePair(data[keyNextCert], data[keyNextKey]); err != nil {
+			return State{}, fmt.Errorf("%s, %s: %w", keyNextCert, keyNextKey, err)
+		}
+	}
+	if len(data[keyPreviousCert]) > 0 {
+		if s.Previous, err = parseCertificate(data[keyPreviousCert]); err != nil {
+			return State{}, fmt.Errorf("%s: %w", keyPreviousCert, err)
+		}
+	}
+	return s, nil
+}
+
+// Data returns what ParseState reads.
+func (s State) Data() (map[string][]byte, error) {
+	key, err := s.Current.KeyPEM()
+	if err != nil {
+		return nil, err
+	}
+	data := map[string][]byte{keyCurrentCert: s.Current.CertPEM(), keyCurrentKey: key}
+	if s.Next != nil {
+		if data[keyNextKey], err = s.Next.KeyPEM(); err != nil {
+			return nil, err
+		}
+		data[keyNextCert] = s.Next.CertPEM()
+	}
+	if s.Previous != nil {
+		data[keyPreviousCert] = encodeCertificate(s.Previous)
+	}
+	return data, nil
+}
+
+// Advance returns the state as it should be now: with an authority, with the
+// next one when its time has come, signing with it after the overlap, and
+// without one that has expired.
+func (s State) Advance(now time.Time, policy Policy) (State, error) {
+	var err error
+	if s.Current == nil {
+		if s.Current, err = newAuthority(now, policy); err != nil {
+			return State{}, err
+		}
+	}
+	if s.Previous != nil && now.After(s.Previous.NotAfter) {
+		s.Previous = nil
+	}
+	current := s.Current.Certificate
+	if s.Next == nil && !now.Before(renewal(current.NotBefore, current.NotAfter)) {
+		if s.Next, err = newAuthority(now, policy); err != nil {
+			return State{}, err
+		}
+	}
+	if s.Next != nil && !now.Before(s.promotion(policy)) {
+		s.Current, s.Next, s.Previous = s.Next, nil, current
+		if now.After(current.NotAfter) {
+			s.Previous = nil
+		}
+	}
+	return s, nil
+}
+
+// Due returns when Advance would change the state next.
+func (s State) Due(policy Policy) time.Time {
+	current := s.Current.Certificate
+	due := renewal(current.NotBefore, current.NotAfter)
+	if s.Next != nil {
+		due = s.promotion(policy)
+	}
+	if s.Previous != nil && s.Previous.NotAfter.Before(due) {
+		due = s.Previous.NotAfter
+	}
+	return due
+}
+
+// promotion is when the next authority begins to sign: after the overlap, or
+// when the current one can no longer.
+func (s State) promotion(policy Policy) time.Time {
+	at := s.Next.Certificate.NotBefore.Add(policy.Skew + policy.Overlap)
+	if expiry := s.Current.Certificate.NotAfter; expiry.Before(at) {
+		return expiry
+	}
+	return at
+}
+
+// Bundle returns every authority that is to be trusted, as PEM, the current one
+// first.
+func (s State) Bundle() []byte {
+	var b bytes.Buffer
+	for _, c := range s.trusted() {
+		b.Write(encodeCertificate(c))
+	}
+	return b.Bytes()
+}
+
+func (s State) trusted() []*x509.Certificate {
+	certificates := []*x509.Certificate{s.Current.Certificate}
+	if s.Next != nil {
+		certificates = append(certificates, s.Next.Certificate)
+	}
+	if s.Previous != nil {
+		certificates = append(certificates, s.Previous)
+	}
+	return certificates
+}
+
+// equal says whether two states trust the same and sign with the same.
+func (s State) equal(other State) bool {
+	return s.Current != nil && other.Current != nil &&
+		s.Current.Certificate.Equal(other.Current.Certificate) && bytes.Equal(s.Bundle(), other.Bundle())
+}
+
+func newAuthority(now time.Time, policy Policy) (*Pair, error) {
+	pair, err := sign(&x509.Certificate{
+		Subject:               pkix.Name{CommonName: "wsproxy " + now.UTC().Format(time.RFC3339)},
+		NotBefore:             now.Add(-policy.Skew),
+		NotAfter:              now.Add(policy.CAValidity),
+		KeyUsage:              x509.KeyUsageCertSign,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		MaxPathLenZero:        true,
+	}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("make certificate authority: %w", err)
+	}
+	return pair, nil
+}

@@ -1,0 +1,47 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package objects
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+
+	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+)
+
+// revisionHistoryLimit is how many old ReplicaSets stay for a rollback by hand.
+const revisionHistoryLimit = 3
+
+// Deployment returns the Deployment of a proxy's pods. Only what Kubernetes
+// itself must change is in it (image, resources, placement): a change of the
+// settings leaves it as it is, so it never replaces a pod.
+//
+// image is used where the class (nil: none) names none.
+func Deployment(proxy *wsproxyv1alpha1.WebSocketProxy, class *wsproxyv1alpha1.WebSocketProxyClass, image string) (*appsv1ac.DeploymentApplyConfiguration, error) {
+	if class != nil && class.Spec.Image != "" {
+		image = class.Spec.Image
+	}
+	template, err := podTemplate(proxy, class, image)
+	if err != nil {
+		return nil, fmt.Errorf("Deployment %s: %w", Name(proxy.Name), err)
+	}
+	return appsv1ac.Deployment(Name(proxy.Name), proxy.Namespace).
+		WithLabels(Labels(proxy.Name)).
+		WithOwnerReferences(ownerReference(proxy)).
+		WithSpec(appsv1ac.DeploymentSpec().
+			WithReplicas(proxy.Spec.EffectiveReplicas()).
+			WithRevisionHistoryLimit(revisionHistoryLimit).
+			WithSelector(metav1ac.LabelSelector().WithMatchLabels(Labels(proxy.Name))).
+			WithStrategy(appsv1ac.DeploymentStrategy().
+				WithType(appsv1.RollingUpdateDeploymentStrategyType).
+				WithRollingUpdate(appsv1ac.RollingUpdateDeployment().
+					// A pod goes only when its successor takes clients.
+					WithMaxUnavailable(intstr.FromInt32(0)).
+					WithMaxSurge(intstr.FromString("25%")))).
+			WithTemplate(template)), nil
+}

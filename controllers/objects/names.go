@@ -1,0 +1,69 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package objects
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+)
+
+const (
+	// nameSuffix keeps the objects of a proxy apart from those of the
+	// application, which often has a Service of the proxy's own name: that is
+	// what the proxy connects to. A proxy's name has at most 40 characters, so
+	// the result has at most 48 of the 63 that a Service may have.
+	nameSuffix = "-wsproxy"
+
+	// ContainerName is the name of the data-plane container.
+	ContainerName = "dataplane"
+
+	// FieldOwner owns every field that the operator applies.
+	FieldOwner = "wsproxy-operator"
+
+	// The names of the ports of pods and Service.
+	portTraffic = "traffic"
+	portControl = "control"
+	portMetrics = "metrics"
+
+	volumeConfig = "config"
+	volumeSecret = "tls"
+	volumeState  = "state"
+
+	// AnnotationUpstreamService on a ConfigMap says from which Service
+	// ("name:port") the endpoints of its snapshot are. They are kept fresh from
+	// it also while the spec of the proxy is not accepted.
+	AnnotationUpstreamService = "wsproxy.io/upstream-service"
+)
+
+// Name is the name of every object of a proxy: ServiceAccount, Secret,
+// ConfigMap, Deployment, Service and PodDisruptionBudget. The clients of a proxy
+// "echo" connect to the Service "echo-wsproxy".
+func Name(proxy string) string { return proxy + nameSuffix }
+
+// Key is the namespace and the name of every object of a proxy.
+func Key(proxy *wsproxyv1alpha1.WebSocketProxy) types.NamespacedName {
+	return types.NamespacedName{Namespace: proxy.Namespace, Name: Name(proxy.Name)}
+}
+
+// Address is the URL of a proxy for clients inside the cluster.
+func Address(proxy *wsproxyv1alpha1.WebSocketProxy) string {
+	scheme := "ws"
+	if proxy.Spec.Listen.TLS != nil {
+		scheme = "wss"
+	}
+	return fmt.Sprintf("%s://%s.%s.svc:%d", scheme, Name(proxy.Name), proxy.Namespace, proxy.Spec.EffectivePort())
+}
+
+// UpstreamService is the value of AnnotationUpstreamService; empty where the
+// upstream is no Service.
+func UpstreamService(proxy *wsproxyv1alpha1.WebSocketProxy) string {
+	ref := proxy.Spec.Upstream.ServiceRef
+	if ref == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", ref.Name, ref.Port)
+}

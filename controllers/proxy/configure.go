@@ -1,0 +1,172 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/controllers/objects"
+)
+
+// configure writes the ConfigMap and takes its resourceVersion as the version of
+// the snapshot. The same content is not written again. The write names the
+// resourceVersion that it is based on, so that of two operators the one that is
+// behind fails.
+func (r *Reconciler) configure(ctx context.Context, w *work) error {
+	if w.blocked != nil {
+		return nil
+	}
+	current, err := r.config(ctx, w)
+	if err != nil {
+		return err
+	}
+	snapshot, from, err := r.snapshot(ctx, w, current)
+	if err != nil || snapshot == nil {
+		return err
+	}
+	desired, err := objects.ConfigMap(w.proxy, snapshot, from)
+	if err != nil {
+		return err
+	}
+	// A ConfigMap that lost the labels by which the cache selects is still there.
+	if found, err := r.Applier.Find(ctx, w.proxy, desired, orNil(current)); err != nil {
+		return w.settle(err)
+	} else if found != nil && current == nil {
+		desired.WithResourceVersion(found.GetResourceVersion())
+	}
+	if current != nil {
+		desired.WithResourceVersion(current.ResourceVersion)
+	}
+	if current == nil || !carries(current, desired) {
+		if _, err := r.Applier.Write(ctx, desired); err != nil {
+			return w.settle(err)
+		}
+		if current, err = written(desired); err != nil {
+			return err
+		}
+		r.remember(w, current)
+	}
+	snapshot.Version = version(current)
+	w.snapshot = snapshot
+	return nil
+}
+
+// snapshot returns what the pods should have, and the Service that its
+// endpoints are from. While the spec is not put in force that is what they had,
+// with the endpoints as they are now; nil where they had nothing.
+func (r *Reconciler) snapshot(ctx context.Context, w *work, current *corev1.ConfigMap) (*dataplanev1alpha1.Snapshot, string, error) {
+	if !w.held() {
+		snapshot := dataplanev1alpha1.SnapshotOf(w.proxy, w.class)
+		snapshot.Upstream.Endpoints = w.endpoints
+		return snapshot, objects.UpstreamService(w.proxy), nil
+	}
+	if current == nil {
+		return nil, "", nil
+	}
+	snapshot, err := dataplanev1alpha1.UnmarshalSnapshot([]byte(current.Data[dataplanev1alpha1.SnapshotFile]))
+	if err != nil {
+		return nil, "", fmt.Errorf("ConfigMap %s: %w", current.Name, err)
+	}
+	from := current.Annotations[objects.AnnotationUpstreamService]
+	if name, port, ok := parseService(from); ok && snapshot.GetUpstream() != nil {
+		found, _, err := r.endpoints(ctx, w.proxy.Namespace, name, port)
+		if err != nil {
+			return nil, "", err
+		}
+		snapshot.Upstream.Endpoints = found
+	}
+	return snapshot, from, nil
+}
+
+// config returns the ConfigMap as it is, nil where there is none: from the
+// cache, or as it was written last if the cache is behind that, or from the API
+// server if a pod knows something newer than either.
+func (r *Reconciler) config(ctx context.Context, w *work) (*corev1.ConfigMap, error) {
+	key := objects.Key(w.proxy)
+	behind := false
+	for _, p := range r.Pusher.Pods(w.key) {
+		behind = behind || p.Newer
+	}
+	cached := &corev1.ConfigMap{}
+	read := r.Client.Get
+	if behind {
+		read = r.Live.Get
+	}
+	if err := read(ctx, key, cached); apierrors.IsNotFound(err) {
+		cached = nil
+	} else if err != nil {
+		return nil, fmt.Errorf("read ConfigMap %s: %w", key, err)
+	}
+	r.mu.Lock()
+	remembered := r.configs[w.key]
+	r.mu.Unlock()
+	if remembered == nil || !metav1.IsControlledBy(remembered, w.proxy) || cached != nil && version(cached) >= version(remembered) {
+		return cached, nil
+	}
+	if cached != nil {
+		return remembered, nil
+	}
+	// Not in the cache: not yet, or not any more.
+	live := &corev1.ConfigMap{}
+	if err := r.Live.Get(ctx, key, live); apierrors.IsNotFound(err) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("read ConfigMap %s: %w", key, err)
+	}
+	return live, nil
+}
+
+func (r *Reconciler) remember(w *work, config *corev1.ConfigMap) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.configs == nil {
+		r.configs = map[namespacedName]*corev1.ConfigMap{}
+	}
+	r.configs[w.key] = config
+}
+
+// carries says whether a ConfigMap has everything that is desired of it.
+func carries(current *corev1.ConfigMap, desired *corev1ac.ConfigMapApplyConfiguration) bool {
+	for k, v := range desired.Labels {
+		if current.Labels[k] != v {
+			return false
+		}
+	}
+	return maps.Equal(current.Data, desired.Data) &&
+		metav1.GetControllerOf(current) != nil &&
+		current.Annotations[objects.AnnotationUpstreamService] == desired.Annotations[objects.AnnotationUpstreamService]
+}
+
+// written returns the ConfigMap that the API server answered an apply with.
+func written(answer *corev1ac.ConfigMapApplyConfiguration) (*corev1.ConfigMap, error) {
+	raw, err := json.Marshal(answer)
+	if err != nil {
+		return nil, fmt.Errorf("encode ConfigMap: %w", err)
+	}
+	config := &corev1.ConfigMap{}
+	if err := json.Unmarshal(raw, config); err != nil {
+		return nil, fmt.Errorf("decode ConfigMap: %w", err)
+	}
+	return config, nil
+}
+
+// version is the resourceVersion as the number that it is; 0 where it is none,
+// which no API server that we know of gives.
+func version(config *corev1.ConfigMap) uint64 {
+	v, err := strconv.ParseUint(config.ResourceVersion, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return v
+}

@@ -1,0 +1,65 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/wsproxy/wsproxy/controllers/apply"
+	"github.com/wsproxy/wsproxy/controllers/objects"
+)
+
+// deploy applies what Kubernetes itself runs. It comes after the push, because a
+// change of the settings has nothing to wait for here.
+func (r *Reconciler) deploy(ctx context.Context, w *work) error {
+	if w.held() || w.blocked != nil {
+		return nil
+	}
+	deployment, err := objects.Deployment(w.proxy, w.class, r.Image)
+	if err != nil {
+		return err
+	}
+	// The Deployment is the last, so that w.generation is its generation.
+	for _, o := range []struct {
+		desired apply.Configuration
+		current client.Object
+	}{
+		{objects.ServiceAccount(w.proxy), &corev1.ServiceAccount{}},
+		{objects.PodDisruptionBudget(w.proxy), &policyv1.PodDisruptionBudget{}},
+		{objects.Service(w.proxy), &corev1.Service{}},
+		{deployment, &appsv1.Deployment{}},
+	} {
+		current := o.current
+		err := r.Client.Get(ctx, objects.Key(w.proxy), current)
+		if apierrors.IsNotFound(err) {
+			current = nil
+		} else if err != nil {
+			return fmt.Errorf("read %s %s: %w", *o.desired.GetKind(), objects.Key(w.proxy), err)
+		}
+		result, err := r.Applier.Apply(ctx, w.proxy, o.desired, current)
+		if err := w.settle(err); err != nil {
+			return err
+		}
+		w.generation = result.Generation
+		if w.held() || w.blocked != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+// orNil keeps a nil pointer from becoming an interface that is not nil.
+func orNil(config *corev1.ConfigMap) client.Object {
+	if config == nil {
+		return nil
+	}
+	return config
+}

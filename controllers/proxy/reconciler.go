@@ -1,0 +1,138 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+	"github.com/wsproxy/wsproxy/controllers/apply"
+	"github.com/wsproxy/wsproxy/controllers/certificates"
+	"github.com/wsproxy/wsproxy/controllers/objects"
+	"github.com/wsproxy/wsproxy/controllers/push"
+	"github.com/wsproxy/wsproxy/controllers/references"
+)
+
+const (
+	// conflictDelay is the pause before a proxy is looked at again after a write
+	// that was based on something old: the cache needs a moment to catch up.
+	conflictDelay = 20 * time.Millisecond
+	// foreignDelay is the pause before an object that belongs to somebody else is
+	// looked for again: nothing tells the operator when it goes away.
+	foreignDelay = 15 * time.Second
+	// connectionsInterval is the least time between two changes of
+	// status.connections of a proxy.
+	connectionsInterval = 30 * time.Second
+)
+
+// Reconciler reconciles WebSocketProxies.
+type Reconciler struct {
+	// Client reads from the cache.
+	Client client.Client
+	// Live reads from the API server.
+	Live      client.Reader
+	Applier   *apply.Applier
+	Authority *certificates.Authority
+	Pusher    *push.Pusher
+	Secrets   *references.Reader
+	Recorder  events.EventRecorder
+	// Image of the data plane where the class names none.
+	Image string
+	// ControlAddress returns where a pod that has an IP is reached, host:port.
+	ControlAddress func(*corev1.Pod) string
+	Now            func() time.Time
+
+	mu sync.Mutex
+	// configs are the ConfigMaps as they were after the last write, because the
+	// cache may be behind.
+	configs map[types.NamespacedName]*corev1.ConfigMap
+	// counted is when status.connections was last refreshed.
+	counted map[types.NamespacedName]time.Time
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	proxy := &wsproxyv1alpha1.WebSocketProxy{}
+	err := r.Client.Get(ctx, request.NamespacedName, proxy)
+	if apierrors.IsNotFound(err) {
+		r.forget(request.NamespacedName)
+		return reconcile.Result{}, nil
+	}
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if !proxy.DeletionTimestamp.IsZero() {
+		// Every object has the proxy as its owner: the garbage collector takes
+		// them away, and each pod drains in its grace period. Writing now would
+		// bring them back.
+		return reconcile.Result{}, nil
+	}
+
+	w := &work{proxy: proxy, key: request.NamespacedName, now: r.Now()}
+	w.failure = r.run(ctx, w)
+	again := false
+	switch {
+	case apierrors.IsConflict(w.failure):
+		// Somebody wrote in between, or the cache is behind. No status is
+		// written from what may be old.
+		logr.FromContextOrDiscard(ctx).V(1).Info("conflict, looking again", "cause", w.failure.Error())
+		return reconcile.Result{RequeueAfter: conflictDelay}, nil
+	case errors.Is(w.failure, certificates.ErrNotLoaded):
+		// The authority enqueues every proxy once it is there.
+		w.failure, again = nil, true
+	}
+	err = r.report(ctx, w)
+	if apierrors.IsConflict(err) {
+		return reconcile.Result{RequeueAfter: conflictDelay}, nil
+	}
+	if err := errors.Join(w.failure, client.IgnoreNotFound(err)); err != nil {
+		return reconcile.Result{}, err
+	}
+	if again {
+		w.after(time.Second)
+	}
+	return reconcile.Result{RequeueAfter: w.requeue}, nil
+}
+
+// run goes through the phases until one of them fails.
+func (r *Reconciler) run(ctx context.Context, w *work) error {
+	for _, phase := range []func(context.Context, *work) error{
+		r.accept,      // which class, and is the spec one that it allows
+		r.resolve,     // the Service and the Secrets that the spec names
+		r.certificate, // the Secret of the pods
+		r.configure,   // the ConfigMap of the pods, and with it the version
+		r.observe,     // the pods and the Deployment, as they are
+		r.push,        // the configuration, to each pod
+		r.deploy,      // ServiceAccount, Deployment, Service, PodDisruptionBudget
+	} {
+		if err := phase(ctx, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forget drops everything that is remembered of a proxy that is gone. Its pods
+// drain by themselves.
+func (r *Reconciler) forget(proxy types.NamespacedName) {
+	r.Pusher.Forget(proxy)
+	r.Secrets.Forget(proxy)
+	name := types.NamespacedName{Namespace: proxy.Namespace, Name: objects.Name(proxy.Name)}
+	r.Applier.Forget(name)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.configs, proxy)
+	delete(r.counted, proxy)
+}

@@ -1,0 +1,113 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+	"github.com/wsproxy/wsproxy/controllers/objects"
+)
+
+// report writes the status that follows from the work, if it is another one
+// than before, and the events that a person wants to read. It is the only place
+// where status is written. The patch names the resourceVersion of what was read,
+// so that nothing old is written over something new.
+func (r *Reconciler) report(ctx context.Context, w *work) error {
+	before := &w.proxy.Status
+	after := before.DeepCopy()
+	fill(after, w)
+	r.count(after, w)
+	if equality.Semantic.DeepEqual(before, after) {
+		return nil
+	}
+	next := w.proxy.DeepCopy()
+	next.Status = *after
+	patch := client.MergeFromWithOptions(w.proxy, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Status().Patch(ctx, next, patch, client.FieldOwner(objects.FieldOwner)); err != nil {
+		return err
+	}
+	r.announce(w, before.Conditions, after.Conditions)
+	return nil
+}
+
+// fill computes everything but the connections.
+func fill(status *wsproxyv1alpha1.WebSocketProxyStatus, w *work) {
+	generation := w.proxy.Generation
+	status.ObservedGeneration = generation
+	wanted := conditions(w)
+	for _, c := range wanted {
+		c.ObservedGeneration = generation
+		c.LastTransitionTime = metav1.NewTime(w.now)
+		meta.SetStatusCondition(&status.Conditions, c)
+	}
+	if meta.FindStatusCondition(wanted, wsproxyv1alpha1.ConditionStalled) == nil {
+		meta.RemoveStatusCondition(&status.Conditions, wsproxyv1alpha1.ConditionStalled)
+	}
+	status.Selector = objects.Selector(w.proxy.Name)
+	status.Replicas, status.ReadyReplicas = 0, 0
+	if w.deployment != nil {
+		status.Replicas, status.ReadyReplicas = w.deployment.Status.Replicas, w.deployment.Status.ReadyReplicas
+	}
+	status.Dataplane = dataplane(w)
+	// What is held goes on with the class, the address and the settings that it
+	// had, so these say what they said.
+	if w.held() || w.failure != nil {
+		return
+	}
+	status.ClassName = ""
+	if w.class != nil {
+		status.ClassName = w.class.Name
+	}
+	status.Address = objects.Address(w.proxy)
+	status.EffectiveSettings = new(w.proxy.Spec.Settings.Effective(w.class))
+}
+
+func dataplane(w *work) wsproxyv1alpha1.DataplaneStatus {
+	var d wsproxyv1alpha1.DataplaneStatus
+	for _, p := range w.pods {
+		if p.target.Address == "" {
+			continue
+		}
+		d.Pods++
+		if p.pushed.Acknowledged {
+			d.Programmed++
+		}
+	}
+	if w.snapshot != nil {
+		d.ConfigVersion = strconv.FormatUint(w.snapshot.GetVersion(), 10)
+	}
+	return d
+}
+
+// count refreshes the number of connections, which changes all the time and must
+// not make the status do so.
+func (r *Reconciler) count(status *wsproxyv1alpha1.WebSocketProxyStatus, w *work) {
+	var connections int64
+	for _, p := range w.pods {
+		connections += p.pushed.Connections
+	}
+	if connections == status.Connections {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if wait := connectionsInterval - w.now.Sub(r.counted[w.key]); wait > 0 {
+		w.after(wait)
+		return
+	}
+	if r.counted == nil {
+		r.counted = map[types.NamespacedName]time.Time{}
+	}
+	r.counted[w.key] = w.now
+	status.Connections = connections
+}

@@ -1,0 +1,121 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+	"github.com/wsproxy/wsproxy/controllers/apply"
+	"github.com/wsproxy/wsproxy/controllers/certificates"
+	"github.com/wsproxy/wsproxy/controllers/objects"
+	"github.com/wsproxy/wsproxy/controllers/proxy"
+	"github.com/wsproxy/wsproxy/controllers/push"
+	"github.com/wsproxy/wsproxy/controllers/references"
+)
+
+// AuthoritySecret is the name of the Secret, in the operator's namespace, that
+// holds the certificate authority.
+const AuthoritySecret = "wsproxy-ca" // #nosec G101 -- a name, not a credential.
+
+// Options of the operator; each is required but for what says otherwise.
+type Options struct {
+	// Namespace of the operator.
+	Namespace string
+	// Image of the data plane where the class names none.
+	Image string
+	// Certificates says how long they live.
+	Certificates certificates.Policy
+	// Registerer of the metrics.
+	Registerer prometheus.Registerer
+	// ControlAddress returns where a pod that has an IP is reached, host:port.
+	// Default: its IP and the control port.
+	ControlAddress func(*corev1.Pod) string
+	// Now is the clock of the certificates. Default time.Now.
+	Now func() time.Time
+}
+
+// Scheme returns the types that the operator reads and writes.
+func Scheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("scheme: %w", err)
+	}
+	if err := wsproxyv1alpha1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("scheme: %w", err)
+	}
+	return scheme, nil
+}
+
+// Setup adds the operator to a manager, whose cache has the CacheOptions. ctx
+// bounds the setup only. The authority is returned for others who need
+// certificates of it.
+func Setup(ctx context.Context, m manager.Manager, options Options) (*certificates.Authority, error) {
+	if options.ControlAddress == nil {
+		options.ControlAddress = controlAddress
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	authority := certificates.New(certificates.Options{
+		Client:     m.GetClient(),
+		Live:       m.GetAPIReader(),
+		Secret:     types.NamespacedName{Namespace: options.Namespace, Name: AuthoritySecret},
+		Labels:     objects.AuthorityLabels(),
+		FieldOwner: objects.FieldOwner,
+		ClientName: dataplanev1alpha1.ClientOperator,
+		Policy:     options.Certificates,
+		Now:        options.Now,
+	})
+	signals := &proxy.Signals{}
+	pusher := push.New(push.Options{
+		ClientTLS: authority.ClientTLS,
+		Changed:   signals.Proxy,
+		Metrics:   push.NewMetrics(options.Registerer),
+	})
+	reconciler := &proxy.Reconciler{
+		Client:         m.GetClient(),
+		Live:           m.GetAPIReader(),
+		Applier:        apply.New(m.GetClient(), m.GetAPIReader(), objects.FieldOwner),
+		Authority:      authority,
+		Pusher:         pusher,
+		Secrets:        references.NewReader(m.GetClient(), m.GetAPIReader()),
+		Recorder:       m.GetEventRecorder("wsproxy-operator"),
+		Image:          options.Image,
+		ControlAddress: options.ControlAddress,
+		Now:            time.Now,
+	}
+	authority.OnChange(func() {
+		for _, name := range reconciler.All(context.Background()) {
+			signals.Proxy(name)
+		}
+	})
+	options.Registerer.MustRegister(proxy.NewCollector(m.GetClient()))
+	if err := m.Add(pusher); err != nil {
+		return nil, fmt.Errorf("add pusher: %w", err)
+	}
+	if err := authority.SetupWithManager(m); err != nil {
+		return nil, fmt.Errorf("add certificate authority: %w", err)
+	}
+	if err := reconciler.SetupWithManager(ctx, m, signals); err != nil {
+		return nil, fmt.Errorf("add WebSocketProxy controller: %w", err)
+	}
+	return authority, nil
+}
+
+func controlAddress(pod *corev1.Pod) string {
+	return net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(dataplanev1alpha1.PortControl))
+}
