@@ -232,6 +232,8 @@ func (c *conn) reportLocked(phase core.Phase) {
 	c.phase = phase
 	switch phase {
 	case core.Reconnecting:
+		// Its reader waits for more than the buffer may take from now on.
+		c.legs[core.Client].poke()
 		c.logger.Info("upstream lost, client held", "upstream", c.upstream)
 	case core.Open:
 		if before == core.Reconnecting {
