@@ -78,6 +78,9 @@ func (r *Refused) Write(w http.ResponseWriter) error {
 	}
 	maps.Copy(w.Header(), header)
 	w.WriteHeader(r.Status)
+	// The answer must not be lost with a body that breaks off. Where w cannot
+	// flush, the head goes with the body.
+	_ = http.NewResponseController(w).Flush()
 	if _, err := io.Copy(w, r.Body); err != nil {
 		return fmt.Errorf("pass on the upstream's answer: %w", err)
 	}
