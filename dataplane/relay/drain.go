@@ -46,9 +46,8 @@ func (s *Server) Drain(ctx context.Context) error {
 		s.closeSpread(ctx, s.Config.Current().DrainTimeout)
 	}
 	s.drain.refusing.Store(true)
-	s.closeRest()
-	err := s.wait(ctx)
-	_ = s.http.Close() // Only clients that have not asked for anything are left.
+	err := s.await(ctx, (*conn).drained)
+	s.Close() // What is left: clients that have not asked for anything, or all where ctx ended.
 	s.Logger.Info("drain over")
 	return err
 }
@@ -65,13 +64,6 @@ func (s *Server) closeSpread(ctx context.Context, window time.Duration) {
 		if sleep(ctx, time.Until(begin.Add(at))) != nil {
 			return
 		}
-		c.drained()
-	}
-}
-
-// closeRest closes what came while the others were closed.
-func (s *Server) closeRest() {
-	for c := range s.connections() {
 		c.drained()
 	}
 }

@@ -47,7 +47,6 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
-	s.live.Add(1)
 	var c *conn
 	entry := s.Registry.Add(func(id registry.ID) registry.Connection {
 		c = newConn(s, id, r, address, cancel)
@@ -57,11 +56,16 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.Registry.Remove(entry)
 		release()
 	}
-	if !s.connect(ctx, w, r, c, cfg) {
-		cancel(nil)
-		c.leave()
-		s.live.Done()
-	}
+	opened := false
+	s.live.Add(1)
+	defer func() { // also where connect panics, as net/http wants it to abort an answer
+		if !opened {
+			cancel(nil)
+			c.leave()
+			s.live.Add(-1)
+		}
+	}()
+	opened = s.connect(ctx, w, r, c, cfg)
 }
 
 func limitRefusal(err error) *handshake.Refusal {

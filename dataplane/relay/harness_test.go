@@ -5,6 +5,7 @@ package relay_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -58,6 +59,7 @@ type proxy struct {
 	store    *config.Store
 	registry *registry.Registry
 	version  uint64
+	secrets  string // the directory of the upstream's CA
 }
 
 // startProxy runs a server with the configuration until the test ends.
@@ -72,8 +74,9 @@ func startProxy(t *testing.T, snap *dataplanev1alpha1.Snapshot) *proxy {
 	if testing.Verbose() {
 		logger = testr.New(t)
 	}
+	p.secrets = t.TempDir()
 	p.server = relay.New(relay.Options{
-		Config: p.store, Registry: p.registry, Dialer: upstream.NewDialer(t.TempDir()), Logger: logger,
+		Config: p.store, Registry: p.registry, Dialer: upstream.NewDialer(p.secrets), Logger: logger,
 		Metrics:             metrics.New(metrics.Sources{Connections: p.registry.Len, ConfigVersion: func() uint64 { return 0 }, Draining: func() bool { return false }}),
 		AcceptWhileDraining: 10 * time.Millisecond,
 	})
@@ -82,6 +85,10 @@ func startProxy(t *testing.T, snap *dataplanev1alpha1.Snapshot) *proxy {
 		t.Fatal(err)
 	}
 	p.url = "ws://" + listener.Addr().String()
+	if snap.Listen.Tls {
+		p.url = "wss://" + listener.Addr().String()
+		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{testCertificate(t)}})
+	}
 	served := make(chan error, 1)
 	go func() { served <- p.server.Serve(listener) }()
 	t.Cleanup(func() {
@@ -144,9 +151,14 @@ type backend struct {
 // startBackend runs an upstream that hands each connection to the test.
 func startBackend(t *testing.T) *backend {
 	t.Helper()
+	return startBackendWith(t, httptest.NewServer)
+}
+
+func startBackendWith(t *testing.T, serve func(http.Handler) *httptest.Server) *backend {
+	t.Helper()
 	b := &backend{accepted: make(chan *websocket.Conn, 100), requests: make(chan *http.Request, 1000)}
 	upgrader := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }, EnableCompression: true, Subprotocols: []string{"chat.v2"}}
-	b.http = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b.http = serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.requests <- r
 		b.mu.Lock()
 		answer := b.answer
@@ -179,6 +191,14 @@ func (b *backend) setAnswer(f func(w http.ResponseWriter, r *http.Request) bool)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.answer = f
+}
+
+// testCertificate is the certificate for loopback that net/http/httptest has.
+func testCertificate(t *testing.T) tls.Certificate {
+	t.Helper()
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	return server.TLS.Certificates[0]
 }
 
 // next returns the next connection that the upstream accepted.

@@ -138,7 +138,7 @@ func (c *conn) finishLocked(side core.Side) {
 	last := c.pumps == 0
 	c.mu.Unlock()
 	if last {
-		c.server.live.Done()
+		c.server.live.Add(-1)
 	}
 }
 

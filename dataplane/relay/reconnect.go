@@ -33,7 +33,7 @@ func (c *conn) detachLocked(farewell []byte) {
 		c.release = nil
 	}
 	if farewell == nil {
-		_ = sock.Close()
+		_ = below(sock).Close()
 		return
 	}
 	go func() {
@@ -101,12 +101,18 @@ func (l *leg) reset() {
 	if l.sock == nil {
 		return
 	}
-	sock := l.sock
-	if secured, ok := sock.(interface{ NetConn() net.Conn }); ok {
-		sock = secured.NetConn()
-	}
+	sock := below(l.sock)
 	if plain, ok := sock.(*net.TCPConn); ok {
 		_ = plain.SetLinger(0) // Without it, the peer gets a FIN and may wait for more.
 	}
 	_ = sock.Close()
+}
+
+// below returns the socket below TLS. Closing that one never blocks, as sending a
+// TLS alert may.
+func below(sock net.Conn) net.Conn {
+	if secured, ok := sock.(interface{ NetConn() net.Conn }); ok {
+		return secured.NetConn()
+	}
+	return sock
 }

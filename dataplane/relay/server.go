@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -51,7 +50,7 @@ type Server struct {
 	settings atomic.Pointer[core.Settings]
 	drain    drain
 	// live counts connections until their sockets are closed.
-	live sync.WaitGroup
+	live atomic.Int64
 }
 
 // New returns a server that obeys what the store has in force, at any time.
@@ -88,29 +87,30 @@ func (s *Server) Serve(listener net.Listener) error {
 
 // Close ends everything at once, without close frames.
 func (s *Server) Close() {
+	s.drain.refusing.Store(true)
 	_ = s.http.Close() // The sockets are gone either way.
-	for c := range s.connections() {
-		c.abort()
-	}
-	s.live.Wait()
+	s.await(context.Background(), (*conn).abort)
 }
 
-// Wait waits until no connection is left.
-func (s *Server) wait(ctx context.Context) error {
-	gone := make(chan struct{})
-	go func() {
-		s.live.Wait()
-		close(gone)
-	}()
-	select {
-	case <-gone:
-		return nil
-	case <-ctx.Done():
-		s.Close()
-		<-gone
-		return context.Cause(ctx)
+// await ends what there is, in a way, until no connection is left. It looks again
+// and again, because a client that was accepted before may turn up late.
+func (s *Server) await(ctx context.Context, end func(*conn)) error {
+	for {
+		for c := range s.connections() {
+			end(c)
+		}
+		if s.live.Load() == 0 && s.Registry.Len() == 0 {
+			return nil
+		}
+		if err := sleep(ctx, awaitInterval); err != nil {
+			return err
+		}
 	}
 }
+
+// awaitInterval is how often await looks: seldom enough to cost nothing, often
+// enough that nobody waits for it.
+const awaitInterval = 50 * time.Millisecond
 
 // apply puts a configuration in force on the live connections.
 func (s *Server) apply(cfg *config.Config) {

@@ -22,11 +22,8 @@ type tcp struct {
 }
 
 func tcpOf(sock net.Conn) tcp {
-	plain := true
-	if secured, ok := sock.(interface{ NetConn() net.Conn }); ok {
-		sock, plain = secured.NetConn(), false
-	}
-	conn, ok := sock.(syscall.Conn)
+	bottom := below(sock)
+	conn, ok := bottom.(syscall.Conn)
 	if !ok {
 		return tcp{}
 	}
@@ -34,7 +31,7 @@ func tcpOf(sock net.Conn) tcp {
 	if err != nil {
 		return tcp{}
 	}
-	return tcp{raw: raw, plain: plain}
+	return tcp{raw: raw, plain: bottom == sock}
 }
 
 // userTimeout has the kernel end a connection on which written bytes stay
