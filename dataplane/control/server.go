@@ -89,10 +89,10 @@ func New(o Options) *Server {
 // the listener failed, or that it is not on loopback though there is no TLS.
 func (s *Server) Serve(l net.Listener) error {
 	if s.plain && !onLoopback(l.Addr()) {
-		return errors.Join(fmt.Errorf("serve control on %s: without TLS it must be a loopback address", l.Addr()), l.Close())
+		return errors.Join(fmt.Errorf("%s: without TLS it must be a loopback address", l.Addr()), l.Close())
 	}
-	if err := s.grpc.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-		return fmt.Errorf("serve control on %s: %w", l.Addr(), err)
+	if err := s.grpc.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
+		return err
 	}
 	return nil
 }

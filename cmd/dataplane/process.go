@@ -1,0 +1,170 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/wsproxy/wsproxy/dataplane/certs"
+	"github.com/wsproxy/wsproxy/dataplane/config"
+	"github.com/wsproxy/wsproxy/dataplane/control"
+	"github.com/wsproxy/wsproxy/dataplane/metrics"
+	"github.com/wsproxy/wsproxy/dataplane/probe"
+	"github.com/wsproxy/wsproxy/dataplane/registry"
+	"github.com/wsproxy/wsproxy/dataplane/relay"
+	"github.com/wsproxy/wsproxy/dataplane/upstream"
+)
+
+// stopTimeout is how long calls to the control port and scrapes may take to end
+// once every client is gone.
+const stopTimeout = 2 * time.Second
+
+// process is everything that runs, wired together.
+type process struct {
+	options
+	logger logr.Logger
+
+	file        *config.File
+	store       *config.Store
+	registry    *registry.Registry
+	certificate *certs.Pair
+	relay       *relay.Server
+	control     *control.Server
+	probe       *http.Server
+
+	trafficListener net.Listener
+	controlListener net.Listener
+	probeListener   net.Listener
+
+	draining atomic.Bool
+	// beginDrain begins to drain, once, and returns at once; drained is closed
+	// when it is over.
+	beginDrain func()
+	drained    chan struct{}
+}
+
+// start loads the configuration, wires everything and opens all ports, so that
+// what can go wrong goes wrong before a client is accepted.
+func start(ctx context.Context, o options, logger logr.Logger) (*process, error) {
+	file, err := config.Start(o.config, o.stateDir, logger)
+	if err != nil {
+		return nil, err
+	}
+	o = o.complete(file)
+	p := &process{
+		options:     o,
+		logger:      logger,
+		file:        file,
+		store:       config.NewStore(file.Config, o.stateDir),
+		registry:    registry.New(podID(o)),
+		certificate: certs.NewPair(o.tlsCertFile, o.tlsKeyFile, logger),
+		drained:     make(chan struct{}),
+	}
+	if err := p.checkCertificates(); err != nil {
+		return nil, err
+	}
+	p.wire()
+	return p, p.listen(ctx)
+}
+
+// podID is the identity of this run. Outside of a pod there is no UID, and a
+// random one keeps names from being used twice.
+func podID(o options) registry.PodID {
+	uid := o.podUID
+	if !o.inPod() {
+		uid = rand.Text()
+	}
+	return registry.NewPodID(uid, time.Now())
+}
+
+// checkCertificates refuses to start outside of a pod without what the
+// configuration needs; in a pod it may still be on its way, and until then the
+// pod is not ready.
+func (p *process) checkCertificates() error {
+	if p.inPod() || !p.store.Current().ListenTLS {
+		return nil
+	}
+	if p.tlsCertFile == "" {
+		return errors.New("listen.tls needs a certificate: set --tls-cert-file and --tls-key-file")
+	}
+	_, err := p.certificate.Current()
+	return err
+}
+
+func (p *process) wire() {
+	m := metrics.New(metrics.Sources{
+		Connections:   p.registry.Len,
+		ConfigVersion: func() uint64 { return p.store.Current().Snapshot.GetVersion() },
+		Draining:      p.draining.Load,
+		Version:       version,
+	})
+	p.relay = relay.New(relay.Options{
+		Config:              p.store,
+		Registry:            p.registry,
+		Metrics:             m,
+		Dialer:              upstream.NewDialer(p.secretDir),
+		Logger:              p.logger.WithName("relay"),
+		AcceptWhileDraining: p.acceptWhileDraining(),
+	})
+	p.beginDrain = sync.OnceFunc(func() {
+		p.draining.Store(true)
+		go func() {
+			defer close(p.drained)
+			// It never ends early: when the drain takes longer than the pod's grace
+			// period, the kubelet ends the process.
+			if err := p.relay.Drain(context.Background()); err != nil {
+				p.logger.Error(err, "Drain failed")
+			}
+		}()
+	})
+	p.control = control.New(control.Options{
+		Store:    p.store,
+		Registry: p.registry,
+		Drain:    p.beginDrain,
+		Draining: p.draining.Load,
+		Certs:    p.controlCerts(),
+		Logger:   p.logger.WithName("control"),
+	})
+	p.probe = probe.NewServer(p.ready, m.Handler())
+}
+
+// acceptWhileDraining is the relay's own time in a pod. Elsewhere nobody waits
+// for us to be not ready, and Ctrl-C should not take 5 seconds.
+func (p *process) acceptWhileDraining() time.Duration {
+	if p.inPod() {
+		return 0
+	}
+	return time.Millisecond
+}
+
+func (p *process) controlCerts() *certs.Dir {
+	if !p.inPod() {
+		return nil
+	}
+	return certs.NewDir(p.secretDir, p.logger)
+}
+
+// ready says why clients should not be sent here. Configuration and listener are
+// there before anybody can ask.
+func (p *process) ready() error {
+	if p.draining.Load() {
+		return errors.New("draining")
+	}
+	if p.store.Current().ListenTLS {
+		if _, err := p.certificate.Current(); err != nil {
+			return fmt.Errorf("listen.tls: %w", err)
+		}
+	}
+	return nil
+}
