@@ -146,3 +146,28 @@ func eventually(t *testing.T, what string, happened func() bool) {
 	}
 	t.Fatalf("not within a minute: %s", what)
 }
+
+// A resumed session would be let in by the bundle of the day on which it began.
+func TestSessionsAreNotResumed(t *testing.T) {
+	authority := certstest.New(t)
+	p := start(t, certs.NewDir(secret(t, authority), logr.Discard()))
+	client := &tls.Config{
+		RootCAs: authority.Pool(), ServerName: serverName, NextProtos: []string{"h2"},
+		Certificates:       []tls.Certificate{authority.Pair(t, dataplanev1alpha1.ClientOperator)},
+		ClientSessionCache: tls.NewLRUClientSessionCache(1),
+	}
+	for range 2 {
+		conn, err := tls.Dial("tcp", p.address, client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A ticket would come before the first bytes of HTTP/2.
+		if _, err := conn.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if conn.ConnectionState().DidResume {
+			t.Error("the second session resumes the first")
+		}
+		_ = conn.Close()
+	}
+}
