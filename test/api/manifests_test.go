@@ -4,6 +4,7 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -30,11 +31,15 @@ func create(t testing.TB, namespace string, manifest []byte, dryRun bool) (*unst
 	if slices.Contains(strings.Split(string(manifest), "\n"), "kind: WebSocketProxyClass") {
 		resource, namespace = "websocketproxyclasses", ""
 	}
+	contentType := "application/yaml"
+	if json.Valid(manifest) {
+		contentType = "application/json"
+	}
 	request := restClient(t).Post().
 		NamespaceIfScoped(namespace, namespace != "").
 		Resource(resource).
 		Param("fieldValidation", "Strict").
-		SetHeader("Content-Type", "application/yaml").
+		SetHeader("Content-Type", contentType).
 		SetHeader("Accept", "application/json").
 		Body(manifest)
 	if dryRun {
