@@ -6,6 +6,7 @@ package upstream
 import (
 	"bufio"
 	"context"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -174,4 +175,21 @@ func mustDial(t *testing.T, d *Dialer, cfg *config.Config, head *handshake.Head)
 		u.Release()
 	})
 	return u
+}
+
+// answeringBytes answers whatever it is sent first.
+func answeringBytes(t *testing.T, answer string) (address string) {
+	t.Helper()
+	return listening(t, func(conn net.Conn) {
+		if _, err := conn.Read(make([]byte, 4096)); err == nil {
+			_, _ = conn.Write([]byte(answer))
+			untilClosed(conn)
+		}
+	})
+}
+
+// quiet is a log for servers whose clients misbehave on purpose.
+func quiet(t *testing.T) *log.Logger {
+	t.Helper()
+	return log.New(t.Output(), "", 0)
 }
