@@ -1,0 +1,87 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/wsproxy/wsproxy/controllers"
+	"github.com/wsproxy/wsproxy/controllers/certificates"
+)
+
+// image is the data-plane image of the operators of the tests.
+const image = "registry.example/dataplane:test"
+
+// operator is a running operator.
+type operator struct {
+	stop    func()
+	metrics *prometheus.Registry
+}
+
+// addresses are where the pods of the tests listen, by the IP that they report.
+var addresses sync.Map
+
+func controlAddress(pod *corev1.Pod) string {
+	if address, ok := addresses.Load(pod.Status.PodIP); ok {
+		return address.(string)
+	}
+	// A pod that reports an IP and does not listen yet.
+	return pod.Status.PodIP + ":1"
+}
+
+// startOperator starts an operator whose own namespace is the given one. It ends
+// with the test, or before when its stop is called.
+func startOperator(t *testing.T, namespace string, change ...func(*controllers.Options)) *operator {
+	t.Helper()
+	scheme, err := controllers.Scheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := manager.New(server.config, manager.Options{
+		Scheme:  scheme,
+		Cache:   controllers.CacheOptions(),
+		Metrics: metricsserver.Options{BindAddress: "0"},
+		// One process runs many operators, one after the other.
+		Controller: config.Controller{SkipNameValidation: new(true)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &operator{metrics: prometheus.NewRegistry()}
+	options := controllers.Options{
+		Namespace:      namespace,
+		Image:          image,
+		Certificates:   certificates.DefaultPolicy(),
+		Registerer:     o.metrics,
+		ControlAddress: controlAddress,
+		Now:            time.Now,
+	}
+	for _, c := range change {
+		c(&options)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	if _, err := controllers.Setup(ctx, m, options); err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- m.Start(ctx) }()
+	o.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("operator: %v", err)
+		}
+	})
+	t.Cleanup(o.stop)
+	return o
+}
