@@ -58,13 +58,15 @@ type Record struct {
 	// Early is true where it ended before the fleet closed it.
 	Early bool `json:"early,omitempty"`
 
-	Sent       uint64 `json:"sent"`
-	Received   uint64 `json:"received"`
-	Missing    uint64 `json:"missing"`
-	Duplicated uint64 `json:"duplicated"`
-	OutOfOrder uint64 `json:"outOfOrder"`
-	Foreign    uint64 `json:"foreign"`
-	Pings      uint64 `json:"pings"`
+	Sent     uint64 `json:"sent"`
+	Received uint64 `json:"received"`
+	// Outstanding are the newest of the missing: no later message came yet.
+	Outstanding uint64 `json:"outstanding"`
+	Missing     uint64 `json:"missing"`
+	Duplicated  uint64 `json:"duplicated"`
+	OutOfOrder  uint64 `json:"outOfOrder"`
+	Foreign     uint64 `json:"foreign"`
+	Pings       uint64 `json:"pings"`
 	// LastReceived is when the last message came.
 	LastReceived time.Time `json:"lastReceived,omitzero"`
 	// Longest is the longest that an echo took, in nanoseconds.
@@ -143,7 +145,7 @@ func (c *connection) record() Record {
 	r := Record{
 		Number: c.number, ID: c.id, Opened: c.opened, Closed: c.ended, Code: c.code, Reason: c.reason,
 		Early: c.conn != nil && !c.ended.IsZero() && !c.saidClose,
-		Sent:  c.ledger.sent, Received: c.ledger.received(), Missing: c.ledger.missing(),
+		Sent:  c.ledger.sent, Received: c.ledger.received(), Outstanding: c.ledger.outstanding(), Missing: c.ledger.missing(),
 		Duplicated: c.ledger.duplicated, OutOfOrder: c.ledger.outOfOrder, Foreign: c.ledger.foreign,
 		Pings: c.pings, LastReceived: c.heard, Longest: c.delays.longest,
 	}

@@ -1,0 +1,63 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+	"github.com/wsproxy/wsproxy/hack/load/fleet"
+)
+
+func TestADeletedProxyDrainsItsClientsAndLeavesNothing(t *testing.T) {
+	r := newRoom(t, "e2e-deletion", 1)
+	p := r.proxy("echo", func(spec *wsproxyv1alpha1.WebSocketProxySpec) { spec.Drain.TimeoutSeconds = new(int32(5)) })
+	clients := r.talk(p, 200)
+	r.heard(clients, time.Minute)
+
+	mustKubectl(t, "", "-n", r.namespace, "delete", "wsp", p.Name)
+	eventually(t, 2*time.Minute, "the clients to be closed", func(context.Context) error {
+		if open := clients.Totals().Open; open > 0 {
+			return fmt.Errorf("%d are open", open)
+		}
+		return nil
+	})
+	report := clients.Stop(t.Context())
+	for _, record := range report.Records {
+		if record.Code != 1012 {
+			t.Errorf("client %s was closed with %d %q, want 1012", record.ID, record.Code, record.Reason)
+		}
+	}
+	if err := report.CheckOpen(); !errors.Is(err, fleet.ErrClosed) {
+		t.Errorf("the record says %v", err)
+	}
+	if n := others(report); n > 0 {
+		t.Errorf("%d messages came twice, out of order or damaged", n)
+	}
+
+	labels := map[string]string{wsproxyv1alpha1.LabelProxy: p.Name}
+	eventually(t, 2*time.Minute, "nothing to be left", func(ctx context.Context) error {
+		var left []error
+		for _, list := range []client.ObjectList{
+			&appsv1.DeploymentList{}, &appsv1.ReplicaSetList{}, &corev1.PodList{}, &corev1.ServiceList{},
+			&discoveryv1.EndpointSliceList{}, &corev1.ConfigMapList{}, &corev1.SecretList{},
+			&corev1.ServiceAccountList{}, &policyv1.PodDisruptionBudgetList{},
+		} {
+			left = append(left, gone(ctx, r.Client, list, r.namespace, labels))
+		}
+		return errors.Join(left...)
+	})
+}

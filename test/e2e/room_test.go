@@ -1,0 +1,287 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+	"github.com/wsproxy/wsproxy/hack/load/fleet"
+)
+
+// backendName is the Deployment and the Service of a room's echo.
+const backendName = "echo-backend"
+
+// room is a namespace for one test, with an echo behind a proxy.
+type room struct {
+	client.Client
+	t         *testing.T
+	namespace string
+}
+
+// newRoom makes the namespace and the echo. The end of the test removes them
+// with everything in them.
+func newRoom(t *testing.T, namespace string, backends int32) *room {
+	t.Helper()
+	r := &room{Client: connect(t), t: t, namespace: namespace}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	if err := r.Create(t.Context(), ns); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// t.Context ends before the cleanup.
+		if err := client.IgnoreNotFound(r.Delete(context.Background(), ns)); err != nil {
+			t.Error(err)
+		}
+	})
+	eventually(t, 30*time.Second, "the default ServiceAccount", func(ctx context.Context) error {
+		return r.Get(ctx, r.key("default"), &corev1.ServiceAccount{})
+	})
+	labels := map[string]string{"app": backendName}
+	for _, o := range []client.Object{
+		&appsv1.Deployment{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: backendName},
+			Spec: appsv1.DeploymentSpec{
+				Replicas: &backends,
+				Selector: &metav1.LabelSelector{MatchLabels: labels},
+				Template: corev1.PodTemplateSpec{
+					ObjectMeta: metav1.ObjectMeta{Labels: labels},
+					Spec: corev1.PodSpec{Containers: []corev1.Container{{
+						Name:            "echo",
+						Image:           "localhost/wsproxy/echo:dev",
+						ImagePullPolicy: corev1.PullIfNotPresent,
+						Ports:           []corev1.ContainerPort{{ContainerPort: 8080}},
+						ReadinessProbe: &corev1.Probe{
+							PeriodSeconds: 1,
+							ProbeHandler:  corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/healthz", Port: intstr.FromInt32(8080)}},
+						},
+					}}},
+				},
+			},
+		},
+		&corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: backendName},
+			Spec:       corev1.ServiceSpec{Selector: labels, Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(8080)}}},
+		},
+	} {
+		if err := r.Create(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r
+}
+
+func (r *room) key(name string) client.ObjectKey {
+	return client.ObjectKey{Namespace: r.namespace, Name: name}
+}
+
+// proxy creates a proxy in front of the echo and waits until it is ready. The
+// drain is short, so that removing the room is.
+func (r *room) proxy(name string, change func(*wsproxyv1alpha1.WebSocketProxySpec)) *wsproxyv1alpha1.WebSocketProxy {
+	r.t.Helper()
+	p := &wsproxyv1alpha1.WebSocketProxy{
+		ObjectMeta: metav1.ObjectMeta{Namespace: r.namespace, Name: name},
+		Spec: wsproxyv1alpha1.WebSocketProxySpec{
+			Upstream: wsproxyv1alpha1.Upstream{ServiceRef: &wsproxyv1alpha1.ServiceReference{Name: backendName, Port: 80}},
+			Drain:    wsproxyv1alpha1.Drain{TimeoutSeconds: new(int32(1))},
+		},
+	}
+	if change != nil {
+		change(&p.Spec)
+	}
+	if err := r.Create(r.t.Context(), p); err != nil {
+		r.t.Fatal(err)
+	}
+	r.ready(p)
+	return p
+}
+
+// ready waits until the status speaks of the current spec and says Ready and
+// Programmed, and reads it into p.
+func (r *room) ready(p *wsproxyv1alpha1.WebSocketProxy) {
+	r.t.Helper()
+	eventually(r.t, 60*time.Second, "proxy "+p.Name+" to be ready", func(ctx context.Context) error {
+		if err := r.Get(ctx, r.key(p.Name), p); err != nil {
+			return err
+		}
+		return errors.Join(met(p, wsproxyv1alpha1.ConditionReady), met(p, wsproxyv1alpha1.ConditionProgrammed))
+	})
+}
+
+// met returns an error unless the condition is true for the current spec.
+func met(p *wsproxyv1alpha1.WebSocketProxy, condition string) error {
+	c := apimeta.FindStatusCondition(p.Status.Conditions, condition)
+	switch {
+	case c == nil:
+		return fmt.Errorf("there is no condition %s", condition)
+	case c.Status != metav1.ConditionTrue:
+		return fmt.Errorf("%s is %s: %s: %s", condition, c.Status, c.Reason, c.Message)
+	case c.ObservedGeneration != p.Generation:
+		return fmt.Errorf("%s speaks of generation %d, not of %d", condition, c.ObservedGeneration, p.Generation)
+	}
+	return nil
+}
+
+// programmed waits until every pod has acknowledged what the ConfigMap says
+// now, and returns the version.
+func (r *room) programmed(p *wsproxyv1alpha1.WebSocketProxy) string {
+	r.t.Helper()
+	eventually(r.t, 60*time.Second, "proxy "+p.Name+" to be programmed", func(ctx context.Context) error {
+		if err := r.Get(ctx, r.key(p.Name), p); err != nil {
+			return err
+		}
+		d := p.Status.Dataplane
+		if d.Pods == 0 || d.Programmed != d.Pods {
+			return fmt.Errorf("%d of %d pods are programmed", d.Programmed, d.Pods)
+		}
+		return met(p, wsproxyv1alpha1.ConditionProgrammed)
+	})
+	return p.Status.Dataplane.ConfigVersion
+}
+
+// patch changes a proxy as `kubectl patch --type merge` does.
+func (r *room) patch(p *wsproxyv1alpha1.WebSocketProxy, merge string) {
+	r.t.Helper()
+	if err := r.Patch(r.t.Context(), p, client.RawPatch("application/merge-patch+json", []byte(merge))); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// url returns where clients reach a proxy: what the status says, with the
+// address of the Service for its name, because the test's cluster has no DNS.
+func (r *room) url(p *wsproxyv1alpha1.WebSocketProxy) string {
+	r.t.Helper()
+	u, err := url.Parse(p.Status.Address)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	name, _, _ := strings.Cut(u.Hostname(), ".")
+	service := &corev1.Service{}
+	if err := r.Get(r.t.Context(), r.key(name), service); err != nil {
+		r.t.Fatalf("the Service of status.address %s: %v", p.Status.Address, err)
+	}
+	u.Host = service.Spec.ClusterIP + ":" + u.Port()
+	return u.String()
+}
+
+// pods returns the pods of a proxy that are not going away.
+func (r *room) pods(proxy string) []corev1.Pod {
+	r.t.Helper()
+	return r.podsWith(map[string]string{wsproxyv1alpha1.LabelProxy: proxy})
+}
+
+func (r *room) backends() []corev1.Pod {
+	r.t.Helper()
+	return r.podsWith(map[string]string{"app": backendName})
+}
+
+func (r *room) podsWith(labels map[string]string) []corev1.Pod {
+	r.t.Helper()
+	list := &corev1.PodList{}
+	if err := r.List(r.t.Context(), list, client.InNamespace(r.namespace), client.MatchingLabels(labels)); err != nil {
+		r.t.Fatal(err)
+	}
+	var pods []corev1.Pod
+	for _, pod := range list.Items {
+		if pod.DeletionTimestamp == nil {
+			pods = append(pods, pod)
+		}
+	}
+	return pods
+}
+
+// metric returns a value that a pod publishes.
+func metric(ctx context.Context, pod *corev1.Pod, name string) (string, error) {
+	page, err := scrape(ctx, fmt.Sprintf("http://%s:%d/metrics", pod.Status.PodIP, dataplanev1alpha1.PortMetrics))
+	if err != nil {
+		return "", err
+	}
+	found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindStringSubmatch(page)
+	if found == nil {
+		return "", fmt.Errorf("pod %s publishes no %s", pod.Name, name)
+	}
+	return found[1], nil
+}
+
+// talk lets clients talk through a proxy and waits until all are open.
+func (r *room) talk(p *wsproxyv1alpha1.WebSocketProxy, connections int) *fleet.Fleet {
+	r.t.Helper()
+	clients, err := fleet.Start(r.t.Context(), fleet.Options{
+		URL:         r.url(p),
+		Connections: connections,
+		Rate:        1,
+		Size:        64,
+		Ramp:        time.Duration(connections) * 5 * time.Millisecond,
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	// A failed test must leave no client behind; a second Stop does no harm.
+	r.t.Cleanup(func() {
+		at := clients.Totals()
+		clients.Stop(context.Background())
+		if r.t.Failed() {
+			r.t.Logf("the clients: %v", at)
+		}
+	})
+	ctx, cancel := context.WithTimeout(r.t.Context(), 2*time.Minute)
+	defer cancel()
+	if err := clients.Opened(ctx); err != nil {
+		r.t.Fatal(err)
+	}
+	return clients
+}
+
+// heard waits until every client has received an answer to something that it
+// said after now.
+func (r *room) heard(clients *fleet.Fleet, within time.Duration) {
+	r.t.Helper()
+	before := clients.Report().Records
+	eventually(r.t, within, "every client to be answered", func(context.Context) error {
+		waiting, example := 0, fleet.Record{}
+		for i, record := range clients.Report().Records {
+			// What is no longer outstanding was answered, or overtaken by an answer.
+			if record.Sent-record.Outstanding <= before[i].Sent {
+				waiting, example = waiting+1, record
+			}
+		}
+		if waiting > 0 {
+			return fmt.Errorf("%d clients are not; one of them: %+v", waiting, example)
+		}
+		return nil
+	})
+}
+
+// gone returns an error while an object of the list's kind carries the labels.
+func gone(ctx context.Context, c client.Client, list client.ObjectList, namespace string, labels map[string]string) error {
+	err := c.List(ctx, list, client.InNamespace(namespace), client.MatchingLabels(labels))
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if n := apimeta.LenList(list); n > 0 {
+		return fmt.Errorf("%d of %T are left", n, list)
+	}
+	return nil
+}
