@@ -31,11 +31,15 @@ type keepalive struct {
 // kernel and is no sign of life of the peer.
 const pingWireBytes = 64
 
-func (k *keepalive) heard(now Instant) {
+// heard notes a sign of life. It returns true where nothing was due before and
+// something is now: the leg waited for the socket to take a ping.
+func (k *keepalive) heard(now Instant) bool {
+	waited := k.pinged && k.pingSent == 0
 	k.alive, k.pinged, k.pingSent = now, false, 0
 	if k.paused != 0 {
 		k.paused = now
 	}
+	return waited
 }
 
 // Pause says that the driver does not read from a side for now, because what

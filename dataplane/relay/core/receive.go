@@ -53,7 +53,9 @@ func (c *Conn) Receive(now Instant, from Side, p []byte) {
 	in := &leg.in
 	c.active = now
 	in.bytes += uint64(len(p))
-	leg.keep.heard(now)
+	if leg.keep.heard(now) {
+		c.effects.Rearm = true
+	}
 	// run is where the bytes begin that are passed on as they are, up to i. It goes
 	// over as many frames as nothing has to be put between.
 	run, i := 0, 0
