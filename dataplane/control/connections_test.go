@@ -207,4 +207,7 @@ func TestLargeDescriptionsMakeSmallChunks(t *testing.T) {
 	if len(l.names) != 900 || !slices.IsSorted(l.names) || l.remaining != 100 || l.largest > 200 {
 		t.Errorf("%d names, %d remaining, chunks of up to %d", len(l.names), l.remaining, l.largest)
 	}
+	if l := list(t, client, &dataplanev1alpha1.ListRequest{}); len(l.names) != 1000 || l.remaining != 0 {
+		t.Errorf("without a limit: %d names, %d remaining", len(l.names), l.remaining)
+	}
 }
