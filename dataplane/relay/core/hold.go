@@ -93,7 +93,6 @@ func (c *Conn) startHold(now Instant, farewell []byte) {
 	}
 	c.forgetPings()
 	up.gone = true
-	up.in.restart()
 	if !up.out.taken {
 		up.out = outbound{}
 	}
@@ -163,6 +162,7 @@ func (c *Conn) Attached(now Instant) bool {
 	}
 	up := &c.legs[Upstream]
 	up.gone = false
+	up.in.restart()
 	up.out = outbound{}
 	up.keep = keepalive{alive: now}
 	c.hold.reconnects++

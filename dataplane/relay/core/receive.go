@@ -50,6 +50,9 @@ func (in *inbound) restart() {
 // with its mask, and never copied.
 func (c *Conn) Receive(now Instant, from Side, p []byte) {
 	leg := &c.legs[from]
+	if leg.gone {
+		return
+	}
 	in := &leg.in
 	c.active = now
 	in.bytes += uint64(len(p))
