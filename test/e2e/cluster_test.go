@@ -16,12 +16,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
 )
@@ -35,6 +37,8 @@ const (
 // connect returns a client for the cluster of KUBECONFIG.
 func connect(t *testing.T) client.Client {
 	t.Helper()
+	// The client's own log has nothing that an error does not say.
+	log.SetLogger(logr.Discard())
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), wsproxyv1alpha1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)

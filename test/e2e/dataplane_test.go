@@ -24,9 +24,6 @@ import (
 )
 
 func TestAKilledDataPlaneComesBackWithTheLastPushedSettingsWithoutTheOperator(t *testing.T) {
-	if kind := os.Getenv("CLUSTER"); kind != "" && kind != "local" {
-		t.Skipf("the processes of a %s cluster cannot be killed from here", kind)
-	}
 	r := newRoom(t, "e2e-dataplane", 1)
 	p := r.proxy("echo", func(spec *wsproxyv1alpha1.WebSocketProxySpec) { spec.Replicas = new(int32(1)) })
 	// The kubelet brings a changed ConfigMap into the pod a minute later, so what
@@ -57,10 +54,14 @@ func TestAKilledDataPlaneComesBackWithTheLastPushedSettingsWithoutTheOperator(t 
 	}
 }
 
-// kill ends the data-plane process of a pod with SIGKILL. The image has no
-// shell, but the local cluster's processes are this machine's.
+// kill ends the process of a pod with SIGKILL. The images have no shell, but the
+// local cluster's processes are this machine's, and have their pod's uid in
+// their environment.
 func kill(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
+	if kind := os.Getenv("CLUSTER"); kind != "" && kind != "local" {
+		t.Skipf("the processes of a %s cluster cannot be killed from here", kind)
+	}
 	environments, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil {
 		t.Fatal(err)

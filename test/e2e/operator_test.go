@@ -28,9 +28,9 @@ func TestTrafficGoesOnWithoutTheOperatorWhoChangesNothingWhenItIsBack(t *testing
 	r := newRoom(t, "e2e-operator", 1)
 	p := r.proxy("echo", nil)
 	r.patch(p, `{"spec":{"settings":{"maxRetries":4}}}`)
-	version := r.programmed(p)
 	clients := r.talk(p, 100)
 	r.heard(clients, time.Minute)
+	version := r.programmed(p)
 	before := r.versions(p)
 	applied := r.applied(p)
 

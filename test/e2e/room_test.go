@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"regexp"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -70,6 +72,8 @@ func newRoom(t *testing.T, namespace string, backends int32) *room {
 						Image:           "localhost/wsproxy/echo:dev",
 						ImagePullPolicy: corev1.PullIfNotPresent,
 						Ports:           []corev1.ContainerPort{{ContainerPort: 8080}},
+						// For kill, which finds the process by it.
+						Env: []corev1.EnvVar{{Name: dataplanev1alpha1.EnvPodUID, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.uid"}}}},
 						ReadinessProbe: &corev1.Probe{
 							PeriodSeconds: 1,
 							ProbeHandler:  corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/healthz", Port: intstr.FromInt32(8080)}},
@@ -87,7 +91,32 @@ func newRoom(t *testing.T, namespace string, backends int32) *room {
 			t.Fatal(err)
 		}
 	}
+	eventually(t, time.Minute, "the backends", func(context.Context) error { return r.backendsReady(int(backends), nil) })
 	return r
+}
+
+// backendsReady returns an error unless so many backends are ready, not counting
+// those in except.
+func (r *room) backendsReady(wanted int, except map[string]types.UID) error {
+	ready := 0
+	for _, pod := range r.backends() {
+		if except[pod.Name] != pod.UID && isReady(&pod) {
+			ready++
+		}
+	}
+	if ready != wanted {
+		return fmt.Errorf("%d of %d are ready", ready, wanted)
+	}
+	return nil
+}
+
+func isReady(pod *corev1.Pod) bool {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
 }
 
 func (r *room) key(name string) client.ObjectKey {
@@ -222,9 +251,27 @@ func metric(ctx context.Context, pod *corev1.Pod, name string) (string, error) {
 	return found[1], nil
 }
 
+// reachable waits until the Service leads to a pod: a proxy is ready when its
+// pods are, and kube-proxy needs up to a second more to learn of it.
+func (r *room) reachable(address string) {
+	r.t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	eventually(r.t, 30*time.Second, address+" to be reachable", func(ctx context.Context) error {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", u.Host)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	})
+}
+
 // talk lets clients talk through a proxy and waits until all are open.
 func (r *room) talk(p *wsproxyv1alpha1.WebSocketProxy, connections int) *fleet.Fleet {
 	r.t.Helper()
+	r.reachable(r.url(p))
 	clients, err := fleet.Start(r.t.Context(), fleet.Options{
 		URL:         r.url(p),
 		Connections: connections,

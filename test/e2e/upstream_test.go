@@ -12,10 +12,6 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
 	"github.com/wsproxy/wsproxy/hack/load/fleet"
 )
@@ -28,62 +24,56 @@ func reconnecting(spec *wsproxyv1alpha1.WebSocketProxySpec) {
 }
 
 func TestAThousandClientsOutliveThePodsOfTheirUpstream(t *testing.T) {
-	for _, test := range []struct {
-		name      string
-		namespace string
-		grace     []client.DeleteOption
-		// lost bounds the messages that may be left without an answer.
-		lost uint64
-	}{
-		// The echo says 1001 right after an answer. A message that crosses it on
-		// the wire is rare, but nobody can answer it.
-		{"that leave politely", "e2e-upstream-deleted", nil, thousand / 100},
-		// What a killed process had read or was sent is gone with it: with one
-		// message a second, more than one of a client is a loss of ours.
-		{"that are killed", "e2e-upstream-killed", []client.DeleteOption{client.GracePeriodSeconds(0)}, thousand},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			r := newRoom(t, test.namespace, 2)
-			p := r.proxy("echo", reconnecting)
-			clients := r.talk(p, thousand)
-			r.heard(clients, time.Minute)
+	r := newRoom(t, "e2e-upstream-deleted", 2)
+	p := r.proxy("echo", reconnecting)
+	clients := r.talk(p, thousand)
+	r.heard(clients, time.Minute)
 
-			old := podUIDs(r.backends())
-			if len(old) != 2 {
-				t.Fatalf("there are %d backends, want 2", len(old))
-			}
-			for _, pod := range r.backends() {
-				if err := r.Delete(t.Context(), &pod, test.grace...); err != nil {
-					t.Fatal(err)
-				}
-			}
-			eventually(t, 2*time.Minute, "two new backends", func(context.Context) error { return r.renewed(old) })
-			r.heard(clients, 2*time.Minute)
-
-			report := clients.Stop(t.Context())
-			t.Logf("of %d messages %d had no answer, the longest wait for one was %v", report.Totals.Sent, report.Totals.Missing, report.Totals.Longest)
-			if err := report.CheckOpen(); err != nil {
-				t.Error(err)
-			}
-			if err := report.CheckAll(); err != nil && (report.Totals.Missing > test.lost || others(report) > 0) {
-				t.Error(err)
-			}
-		})
-	}
-}
-
-// renewed returns an error unless two backends are ready and neither is old.
-func (r *room) renewed(old map[string]types.UID) error {
-	ready := 0
+	old := podUIDs(r.backends())
 	for _, pod := range r.backends() {
-		if _, ok := old[pod.Name]; !ok && isReady(&pod) {
-			ready++
+		if err := r.Delete(t.Context(), &pod); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if ready != 2 {
-		return fmt.Errorf("%d are ready", ready)
+	eventually(t, 2*time.Minute, "two new backends", func(context.Context) error { return r.backendsReady(2, old) })
+	r.heard(clients, 2*time.Minute)
+	// The echo says 1001 right after an answer. A message that crosses it on the
+	// wire is rare, but nobody can answer it.
+	outlived(t, clients, thousand/100)
+}
+
+func TestAThousandClientsOutliveTheDeathOfTheirUpstream(t *testing.T) {
+	r := newRoom(t, "e2e-upstream-killed", 2)
+	p := r.proxy("echo", reconnecting)
+	clients := r.talk(p, thousand)
+	r.heard(clients, time.Minute)
+
+	for _, pod := range r.backends() {
+		kill(t, &pod)
 	}
-	return nil
+	r.heard(clients, 2*time.Minute)
+	for _, pod := range r.backends() {
+		if n := pod.Status.ContainerStatuses[0].RestartCount; n != 1 {
+			t.Errorf("backend %s was restarted %d times, want once", pod.Name, n)
+		}
+	}
+	// What a dead process had been sent is gone with it. A client says something
+	// once a second, so a loss of more than one message each is a loss of ours.
+	outlived(t, clients, thousand)
+}
+
+// outlived stops the clients and fails unless all of them stayed open and every
+// message came back, apart from at most lost of them.
+func outlived(t *testing.T, clients *fleet.Fleet, lost uint64) {
+	t.Helper()
+	report := clients.Stop(t.Context())
+	t.Logf("of %d messages %d had no answer; the longest wait for one was %v", report.Totals.Sent, report.Totals.Missing, report.Totals.Longest)
+	if err := report.CheckOpen(); err != nil {
+		t.Error(err)
+	}
+	if err := report.CheckAll(); err != nil && (report.Totals.Missing > lost || others(report) > 0) {
+		t.Error(err)
+	}
 }
 
 // others is the number of messages that did not come back as they should, apart
@@ -116,13 +106,4 @@ func TestWithoutAutoReconnectTheLossReachesTheClient(t *testing.T) {
 	if err := clients.Report().CheckOpen(); !errors.Is(err, fleet.ErrClosed) {
 		t.Errorf("the record says %v", err)
 	}
-}
-
-func isReady(pod *corev1.Pod) bool {
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }
