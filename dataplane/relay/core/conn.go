@@ -74,6 +74,9 @@ func New(now Instant, settings *Settings, terms Terms, random func() uint64) *Co
 	for side := range c.legs {
 		c.legs[side].keep = keepalive{alive: now}
 	}
+	if settings.AutoReconnect {
+		c.beginRetaining()
+	}
 	c.effects.Rearm = true
 	return c
 }

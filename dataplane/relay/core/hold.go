@@ -64,7 +64,7 @@ func (c *Conn) holding() bool {
 	case Reconnecting:
 		return true
 	case Open:
-		return up.out.broken && c.retains() || c.hold.replayDue || len(c.hold.buffer) > 0
+		return up.out.broken && c.retains() || c.hold.due(c)
 	}
 	return false
 }

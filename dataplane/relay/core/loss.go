@@ -68,7 +68,7 @@ func (c *Conn) Lost(now Instant, side Side, how Lossage) {
 
 // detach asks the driver to give the upstream's socket up.
 func (c *Conn) detach() {
-	c.retainReady()
+	c.retainUnwritten()
 	c.effects.Detach = true
 	c.hold.detached = c.legs[Upstream].out.written
 }

@@ -43,6 +43,9 @@ func (c *Conn) pass(from Side, p []byte) {
 	case from == Client && c.holding():
 		c.hold.buffer = append(c.hold.buffer, p...)
 	case c.legs[to].gone || out.broken:
+		if from == Client {
+			c.hold.forget()
+		}
 	default:
 		out.ready = append(out.ready, p)
 		out.mid = c.legs[from].in.left > 0

@@ -75,14 +75,15 @@ func (s scan) after(b []byte, n int) (ends int, rest []byte) {
 	return ends, rest
 }
 
-// beginRetaining is called when autoReconnect is switched on: of a message that
-// is under way the first part was not kept.
+// beginRetaining is called when autoReconnect is switched on. How many of the
+// bytes so far carried which message was not noted; from here on it is.
 func (c *Conn) beginRetaining() {
 	h := &c.hold
-	h.unhealable = c.legs[Client].in.midMessage()
-	h.partial = nil
-	h.delivered = c.legs[Client].in.messages
-	h.marks = []mark{{c.legs[Upstream].out.written, 0}}
+	var first mark
+	if len(h.marks) > 0 {
+		first = h.marks[0]
+	}
+	h.marks = []mark{first, {c.legs[Upstream].out.written, h.delivered}}
 }
 
 // wrote goes through the batch of which the first n bytes were handed over.
@@ -95,22 +96,22 @@ func (h *retained) wrote(c *Conn, n int, failed bool) {
 	in := &c.legs[Client].in
 	up := &c.legs[Upstream]
 	before := h.delivered
-	switch {
-	case !c.retains():
-		h.partial, h.delivered = nil, in.messages
-		h.unhealable = in.midMessage() || failed
-	case !failed && !in.midMessage():
+	switch all := !failed && len(h.buffer) == 0; {
+	case all && !in.midMessage():
 		h.partial, h.unhealable, h.delivered = nil, false, in.messages
+	case all && !c.retains():
+		h.partial, h.unhealable, h.delivered = nil, true, in.messages
+	case failed && !c.retains():
+		h.forget()
 	default:
 		h.keepRest(c, n, failed)
 	}
-	h.start = scan{left: in.left, fin: in.fin}
+	if len(h.buffer) == 0 {
+		h.start = scan{left: in.left, fin: in.fin}
+	}
 	if up.gone {
 		// What the socket took in its last moment was never accounted for.
 		h.possiblyLost += h.delivered - before
-		if h.unhealable && c.phase == Reconnecting {
-			c.upstreamLost(c.active, "upstream lost within a message larger than the buffer")
-		}
 		return
 	}
 	if c.settings.AutoReconnect {
@@ -142,7 +143,7 @@ func (h *retained) keepRest(c *Conn, n int, failed bool) {
 	}
 	h.partial = append(h.partial, rest...)
 	switch {
-	case failed:
+	case failed || c.legs[Upstream].gone:
 		h.buffer = append(h.partial, h.buffer...)
 		h.partial = nil
 	case len(h.partial) > c.settings.BufferBytes:
@@ -150,10 +151,18 @@ func (h *retained) keepRest(c *Conn, n int, failed bool) {
 	}
 }
 
-// retainReady keeps what was made ready for the upstream and not taken.
-func (c *Conn) retainReady() {
+// forget is called when something that the client sent was not kept: the loss of
+// this upstream cannot be healed any more.
+func (h *retained) forget() {
+	h.partial, h.buffer, h.unhealable = nil, nil, true
+}
+
+// retainUnwritten keeps, of an upstream that is given up, what was made ready and
+// not taken, and the message that was handed over in part. Where a Take waits for
+// its Wrote, that does it.
+func (c *Conn) retainUnwritten() {
 	out := &c.legs[Upstream].out
-	if out.taken || len(out.ready) == 0 {
+	if out.taken {
 		return
 	}
 	c.hold.wrote(c, 0, true)
@@ -161,11 +170,15 @@ func (c *Conn) retainReady() {
 	out.ready = out.ready[:0]
 }
 
-// due says whether something that was kept can be written to the new upstream.
+// due says whether something that was kept is to be written to the new upstream,
+// before anything else is.
 func (h *retained) due(c *Conn) bool {
-	out := &c.legs[Upstream].out
-	return c.phase == Open && !out.closeSent && !out.closeQueued && (h.replayDue || len(h.buffer) > 0)
+	up := &c.legs[Upstream]
+	return !up.gone && !up.out.broken && !up.out.closeSent && (h.replays(c) || len(h.buffer) > 0)
 }
+
+// replays says whether the new upstream is to be told the first messages.
+func (h *retained) replays(c *Conn) bool { return h.replayDue && h.replayCount(c) > 0 }
 
 // makeReady makes the next part of what was kept ready: first what is said again,
 // then what was not handed over.
@@ -174,7 +187,7 @@ func (h *retained) makeReady(c *Conn) {
 	if len(out.ready) > 0 || !h.due(c) {
 		return
 	}
-	if h.replayDue {
+	if h.replays(c) {
 		h.replaying = true
 		out.ready = append(out.ready, h.replay[:h.replayCount(c)]...)
 		return
