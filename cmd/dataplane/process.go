@@ -74,7 +74,7 @@ func start(ctx context.Context, o options, logger logr.Logger) (*process, error)
 	if err := p.checkCertificates(); err != nil {
 		return nil, err
 	}
-	p.wire()
+	p.wire(context.WithoutCancel(ctx))
 	return p, p.listen(ctx)
 }
 
@@ -102,7 +102,10 @@ func (p *process) checkCertificates() error {
 	return err
 }
 
-func (p *process) wire() {
+// wire connects everything. A drain obeys ctx, which therefore must not end when
+// the program is asked to end: when a drain takes longer than the pod's grace
+// period, the kubelet ends the process.
+func (p *process) wire(ctx context.Context) {
 	m := metrics.New(metrics.Sources{
 		Connections:   p.registry.Len,
 		ConfigVersion: func() uint64 { return p.store.Current().Snapshot.GetVersion() },
@@ -121,9 +124,7 @@ func (p *process) wire() {
 		p.draining.Store(true)
 		go func() {
 			defer close(p.drained)
-			// It never ends early: when the drain takes longer than the pod's grace
-			// period, the kubelet ends the process.
-			if err := p.relay.Drain(context.Background()); err != nil {
+			if err := p.relay.Drain(ctx); err != nil {
 				p.logger.Error(err, "Drain failed")
 			}
 		}()

@@ -71,7 +71,7 @@ func (p *process) serve(ctx context.Context) error {
 	p.beginDrain()
 	<-p.drained
 	stopWatching()
-	p.stop()
+	p.stop(context.WithoutCancel(ctx))
 	running.Wait()
 	p.logger.Info("Stopped")
 	return err
@@ -86,10 +86,9 @@ func (p *process) logStart() {
 }
 
 // stop ends what is left when every client is gone.
-func (p *process) stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+func (p *process) stop(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	p.relay.Close()
 	p.control.Stop(ctx)
 	if err := p.probe.Shutdown(ctx); err != nil {
 		_ = p.probe.Close() // A scrape that hangs is cut off.

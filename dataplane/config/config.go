@@ -136,7 +136,7 @@ func (c *Config) PathServed(path string) bool {
 }
 
 // normalOrigin is the form in which origins are compared: RFC 6454 section 6.2
-// serialises scheme and host in lower case and leaves the scheme's own port out,
+// serializes scheme and host in lower case and leaves the scheme's own port out,
 // but people who write manifests do not.
 func normalOrigin(origin string) string {
 	origin = strings.ToLower(origin)

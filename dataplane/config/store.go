@@ -29,7 +29,7 @@ type Store struct {
 	// directory see them in their order.
 	mu sync.Mutex
 	// The field below is guarded by mu.
-	subscribers []func(old, new *Config)
+	subscribers []func(before, after *Config)
 }
 
 // NewStore returns a store with the initial configuration in force. What is
@@ -47,7 +47,7 @@ func (s *Store) Current() *Config { return s.current.Load() }
 // OnChange has f called after each change, one at a time and in their order,
 // before the change is acknowledged: f should be quick, and must not change the
 // configuration itself.
-func (s *Store) OnChange(f func(old, new *Config)) {
+func (s *Store) OnChange(f func(before, after *Config)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.subscribers = append(s.subscribers, f)

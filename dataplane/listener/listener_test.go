@@ -68,7 +68,7 @@ func TestTheListenerHasReuseAddrAsConfigured(t *testing.T) {
 }
 
 // echo accepts one connection and sends back the first byte.
-func echo(t *testing.T, l net.Listener) <-chan error {
+func echo(l net.Listener) <-chan error {
 	done := make(chan error, 1)
 	go func() {
 		conn, err := l.Accept()
@@ -103,7 +103,7 @@ func TestTLSIsSwitchedWithoutARestart(t *testing.T) {
 
 	plain := func() {
 		t.Helper()
-		done := echo(t, l)
+		done := echo(l)
 		conn, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -117,7 +117,7 @@ func TestTLSIsSwitchedWithoutARestart(t *testing.T) {
 	if _, err := store.Apply(compile(t, 2, true, true).Snapshot); err != nil {
 		t.Fatal(err)
 	}
-	done := echo(t, l)
+	done := echo(l)
 	conn, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{
 		RootCAs: authority.Pool(), ServerName: "chat.example", NextProtos: []string{"h2", "http/1.1"},
 	})
