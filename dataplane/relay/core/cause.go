@@ -56,6 +56,6 @@ type End struct {
 	// Reason of that close frame, or what happened in a few words.
 	Reason string
 	// Cut says that the client was reset without a close frame, because a frame
-	// towards it did not end in time.
+	// towards it did not end, or was not taken, in time.
 	Cut bool
 }

@@ -19,7 +19,7 @@ func (c *Conn) closed(now Instant, from Side, frame, payload []byte) {
 	c.legs[from].in.ended = true
 	if c.phase == Closing {
 		c.passClose(from, frame, payload)
-		c.settle(now)
+		c.settle()
 		return
 	}
 	if from == Upstream && heals(code) && c.mayHold() {
@@ -32,7 +32,7 @@ func (c *Conn) closed(now Instant, from Side, frame, payload []byte) {
 	}
 	c.begin(now, End{By: by, Cause: cause, Code: code, Reason: reason}, closeGrace)
 	c.passClose(from, frame, payload)
-	c.settle(now)
+	c.settle()
 }
 
 // heals says whether a close code of the upstream is one that a reconnect may
@@ -58,6 +58,12 @@ func (c *Conn) passClose(from Side, frame, payload []byte) {
 	if leg.out.closeSent || leg.out.closeQueued {
 		return
 	}
+	if to == Upstream && c.hold.due(c) {
+		// What the client said before goes first.
+		leg.out.queue = append(leg.out.queue, frame...)
+		leg.out.closeQueued = true
+		return
+	}
 	c.inject(to)
 	leg.out.ready = append(leg.out.ready, frame)
 	leg.out.closeSent = true
@@ -80,7 +86,7 @@ func (c *Conn) closeBoth(now Instant, end End, grace time.Duration) {
 	payload := wire.AppendClose(nil, end.Code, end.Reason)
 	c.enqueue(Client, wire.Close, payload)
 	c.enqueue(Upstream, wire.Close, payload)
-	c.settle(now)
+	c.settle()
 }
 
 // fault closes the connection because of what a side did. That side is told its
@@ -97,7 +103,7 @@ func (c *Conn) fault(now Instant, from Side, end End) {
 		code = wire.CloseInternalError
 	}
 	c.enqueue(from.Other(), wire.Close, wire.AppendClose(nil, code, clip(from.String()+": "+end.Reason)))
-	c.settle(now)
+	c.settle()
 }
 
 // clip cuts a reason of ours, which is ASCII, to what fits in a close frame.
@@ -119,27 +125,37 @@ func (c *Conn) Disconnect(now Instant, end End, grace time.Duration) bool {
 }
 
 // settle finishes the connection once both sides have been told and have
-// answered, or are gone.
-func (c *Conn) settle(now Instant) {
-	if c.phase == Closing && c.settled(Client) && c.settled(Upstream) {
-		c.finish(now)
+// answered, or are gone; or once a side cannot be told.
+func (c *Conn) settle() {
+	if c.phase != Closing {
+		return
+	}
+	if c.settled(Client) && c.settled(Upstream) || c.cutOff(Client) || c.cutOff(Upstream) {
+		c.finish()
 	}
 }
 
 func (c *Conn) settled(side Side) bool {
 	leg := &c.legs[side]
-	if leg.gone {
-		return true
-	}
-	told := leg.out.closeSent && !leg.out.taken && len(leg.out.ready) == 0
-	return leg.in.ended && (told || leg.out.broken)
+	return leg.gone || leg.in.ended && (leg.out.told() || leg.out.broken)
+}
+
+// told says that the socket has taken a close frame.
+func (out *outbound) told() bool {
+	return out.closeSent && !out.taken && len(out.ready) == 0
+}
+
+// cutOff says that a frame towards a side is under way whose rest will never
+// come, so that no close frame can follow.
+func (c *Conn) cutOff(side Side) bool {
+	return !c.legs[side].gone && c.legs[side].out.mid && c.legs[side.Other()].gone
 }
 
 // finish ends the connection, whether the peers have answered or not.
-func (c *Conn) finish(Instant) {
+func (c *Conn) finish() {
 	c.phase = Done
 	client := &c.legs[Client]
-	c.end.Cut = !client.gone && !client.out.closeSent
+	c.end.Cut = !client.gone && !client.out.broken && !client.out.told()
 	for side := range Side(len(c.legs)) {
 		if !c.legs[side].gone && !c.settled(side) {
 			c.effects.Reset[side] = true
@@ -157,5 +173,5 @@ func (c *Conn) Abort(now Instant) {
 	if c.phase != Closing {
 		c.begin(now, End{By: ByProxy, Cause: CauseDrained, Code: wire.CloseAbnormal, Reason: "the proxy was stopped"}, 0)
 	}
-	c.finish(now)
+	c.finish()
 }

@@ -148,7 +148,7 @@ func (c *Conn) Tick(now Instant, acked func(Side) uint64) {
 	c.effects.Rearm = true
 	if c.phase == Closing {
 		if now >= c.closeBy {
-			c.finish(now)
+			c.finish()
 		}
 		return
 	}

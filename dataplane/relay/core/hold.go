@@ -65,6 +65,8 @@ func (c *Conn) holding() bool {
 		return true
 	case Open:
 		return up.out.broken && c.retains() || c.hold.due(c)
+	case Closing:
+		return c.hold.due(c)
 	}
 	return false
 }
@@ -132,7 +134,7 @@ func (c *Conn) DialFailed(now Instant, final bool, reason string) {
 	if final {
 		c.begin(now, End{By: ByUpstream, Cause: CauseReconnectRefused, Code: wire.ClosePolicyViolation, Reason: reason}, closeGrace)
 		c.enqueue(Client, wire.Close, wire.AppendClose(nil, wire.ClosePolicyViolation, "upstream refused the reconnect"))
-		c.settle(now)
+		c.settle()
 		return
 	}
 	c.hold.failed++
@@ -150,7 +152,7 @@ func (c *Conn) spent(now Instant) {
 	const reason = "upstream did not come back"
 	c.begin(now, End{By: ByNetwork, Cause: CauseUpstreamLost, Code: wire.CloseTryAgainLater, Reason: reason}, closeGrace)
 	c.enqueue(Client, wire.Close, wire.AppendClose(nil, wire.CloseTryAgainLater, reason))
-	c.settle(now)
+	c.settle()
 }
 
 // Attached says that a new upstream is there, with the same subprotocol and
@@ -183,7 +185,7 @@ func (c *Conn) applyHold(now Instant, before *Settings) {
 	switch s := c.settings; {
 	case !s.AutoReconnect:
 		c.upstreamLost(now, "upstream lost, and autoReconnect was switched off")
-		c.settle(now)
+		c.settle()
 	case h.failed >= s.ReconnectAttempts:
 		c.spent(now)
 	case h.dialAt != 0 && h.failed > 0 && s.ReconnectDelay != before.ReconnectDelay:

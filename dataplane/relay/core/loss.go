@@ -57,13 +57,7 @@ func (c *Conn) Lost(now Instant, side Side, how Lossage) {
 	default:
 		c.upstreamLost(now, "upstream "+how.String())
 	}
-	if c.legs[other].out.mid && !c.legs[other].gone {
-		// The frame that is under way will never end, so no close frame can follow.
-		c.legs[other].out.queue, c.legs[other].out.closeQueued = nil, false
-		c.finish(now)
-		return
-	}
-	c.settle(now)
+	c.settle()
 }
 
 // detach asks the driver to give the upstream's socket up.

@@ -77,10 +77,11 @@ func (c *Conn) enqueue(to Side, op wire.Opcode, payload []byte) {
 	c.inject(to)
 }
 
-// inject makes the frames of ours ready, if no frame of the peer's is under way.
+// inject makes the frames of ours ready, if no frame of the peer's is under way
+// and nothing that was kept is to be written first.
 func (c *Conn) inject(to Side) {
 	out := &c.legs[to].out
-	if out.mid || out.taken || len(out.queue) == 0 {
+	if out.mid || out.taken || len(out.queue) == 0 || to == Upstream && c.hold.due(c) {
 		return
 	}
 	out.ready = append(out.ready, out.queue)
@@ -145,5 +146,5 @@ func (c *Conn) Wrote(now Instant, to Side, n int, failed bool) {
 		}
 		c.inject(to)
 	}
-	c.settle(now)
+	c.settle()
 }
