@@ -60,6 +60,9 @@ type Reconciler struct {
 	configs map[types.NamespacedName]*corev1.ConfigMap
 	// counted is when status.connections was last refreshed.
 	counted map[types.NamespacedName]time.Time
+	// heard are the proxies whose pods have all answered or failed to since this
+	// operator started.
+	heard map[types.NamespacedName]bool
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -82,7 +85,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 
 	w := &work{proxy: proxy, key: request.NamespacedName, now: r.Now()}
 	w.failure = r.run(ctx, w)
-	again := false
 	switch {
 	case apierrors.IsConflict(w.failure):
 		// Somebody wrote in between, or the cache is behind. No status is
@@ -90,8 +92,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		logr.FromContextOrDiscard(ctx).V(1).Info("conflict, looking again", "cause", w.failure.Error())
 		return reconcile.Result{RequeueAfter: conflictDelay}, nil
 	case errors.Is(w.failure, certificates.ErrNotLoaded):
-		// The authority enqueues every proxy once it is there.
-		w.failure, again = nil, true
+		// The operator has just started. The authority enqueues every proxy once
+		// it is there; until then only a new spec is told that it was seen.
+		if proxy.Status.ObservedGeneration == proxy.Generation {
+			return reconcile.Result{RequeueAfter: time.Second}, nil
+		}
+		w.failure = nil
+		w.after(time.Second)
 	}
 	err = r.report(ctx, w)
 	if apierrors.IsConflict(err) {
@@ -99,9 +106,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 	if err := errors.Join(w.failure, client.IgnoreNotFound(err)); err != nil {
 		return reconcile.Result{}, err
-	}
-	if again {
-		w.after(time.Second)
 	}
 	return reconcile.Result{RequeueAfter: w.requeue}, nil
 }
@@ -135,4 +139,5 @@ func (r *Reconciler) forget(proxy types.NamespacedName) {
 	defer r.mu.Unlock()
 	delete(r.configs, proxy)
 	delete(r.counted, proxy)
+	delete(r.heard, proxy)
 }

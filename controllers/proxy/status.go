@@ -24,6 +24,12 @@ import (
 // so that nothing old is written over something new.
 func (r *Reconciler) report(ctx context.Context, w *work) error {
 	before := &w.proxy.Status
+	if r.starting(w) && before.ObservedGeneration == w.proxy.Generation &&
+		before.Dataplane.ConfigVersion == dataplane(w).ConfigVersion {
+		// What was written before this operator started holds until the pods
+		// have answered it; each answer leads back here.
+		return nil
+	}
 	after := before.DeepCopy()
 	fill(after, w)
 	r.count(after, w)
@@ -38,6 +44,26 @@ func (r *Reconciler) report(ctx context.Context, w *work) error {
 	}
 	r.announce(w, before.Conditions, after.Conditions)
 	return nil
+}
+
+// starting says whether this operator has not heard of every pod that takes
+// clients since it started.
+func (r *Reconciler) starting(w *work) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.heard[w.key] || w.snapshot == nil {
+		return false
+	}
+	for _, p := range w.readyPods() {
+		if !p.pushed.Acknowledged && p.pushed.Problem == nil {
+			return true
+		}
+	}
+	if r.heard == nil {
+		r.heard = map[types.NamespacedName]bool{}
+	}
+	r.heard[w.key] = true
+	return false
 }
 
 // fill computes everything but the connections.
@@ -92,6 +118,9 @@ func dataplane(w *work) wsproxyv1alpha1.DataplaneStatus {
 // count refreshes the number of connections, which changes all the time and must
 // not make the status do so.
 func (r *Reconciler) count(status *wsproxyv1alpha1.WebSocketProxyStatus, w *work) {
+	if r.starting(w) {
+		return
+	}
 	var connections int64
 	for _, p := range w.pods {
 		connections += p.pushed.Connections

@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -84,4 +85,20 @@ func startOperator(t *testing.T, namespace string, change ...func(*controllers.O
 	})
 	t.Cleanup(o.stop)
 	return o
+}
+
+// counted complains unless a counter with that label value has reached n.
+func (o *operator) counted(name, label string, n float64) error {
+	families, err := o.metrics.Gather()
+	if err != nil {
+		return err
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name && m.GetLabel()[0].GetValue() == label && m.GetCounter().GetValue() >= n {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("%s{%s} has not reached %v", name, label, n)
 }

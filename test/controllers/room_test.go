@@ -173,8 +173,46 @@ func (r *room) roll(proxy string) {
 	r.Helper()
 	d := exists[appsv1.Deployment](r, proxy+"-wsproxy")
 	n := *d.Spec.Replicas
-	d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: n, UpdatedReplicas: n, ReadyReplicas: n, AvailableReplicas: n}
-	if err := r.api.Status().Update(r.Context(), d); err != nil {
+	r.patchStatus(d, `{"status":{"observedGeneration":%d,"replicas":%d,"updatedReplicas":%d,"readyReplicas":%d,"availableReplicas":%d}}`,
+		d.Generation, n, n, n, n)
+}
+
+// patchStatus is patch for the status subresource.
+func (r *room) patchStatus(o client.Object, format string, arguments ...any) {
+	r.Helper()
+	raw := fmt.Sprintf(format, arguments...)
+	if err := r.api.Status().Patch(r.Context(), o, client.RawPatch(types.MergePatchType, []byte(raw))); err != nil {
 		r.Fatal(err)
 	}
+}
+
+// serving makes a proxy with pods that are ready and have its configuration.
+func (r *room) serving(name string, pods int, change ...func(*wsproxyv1alpha1.WebSocketProxySpec)) []*pod {
+	r.Helper()
+	r.proxy(name, append(change, func(s *wsproxyv1alpha1.WebSocketProxySpec) { s.Replicas = new(int32(pods)) })...)
+	exists[corev1.Secret](r, name+"-wsproxy")
+	var made []*pod
+	for i := range pods {
+		made = append(made, r.pod(name, fmt.Sprintf("%s-%d", name, i)))
+	}
+	r.roll(name)
+	r.condition(name, wsproxyv1alpha1.ConditionReady, metav1.ConditionTrue, wsproxyv1alpha1.ReasonReady)
+	return made
+}
+
+// versions returns the resourceVersions of everything that a proxy is, by kind.
+func (r *room) versions(proxy string) map[string]string {
+	r.Helper()
+	versions := map[string]string{}
+	for _, o := range append(everyObject(), &wsproxyv1alpha1.WebSocketProxy{}) {
+		name := proxy + "-wsproxy"
+		if _, ok := o.(*wsproxyv1alpha1.WebSocketProxy); ok {
+			name = proxy
+		}
+		if err := r.api.Get(r.Context(), types.NamespacedName{Namespace: r.namespace, Name: name}, o); err != nil {
+			r.Fatal(err)
+		}
+		versions[fmt.Sprintf("%T", o)] = o.GetResourceVersion()
+	}
+	return versions
 }

@@ -1,0 +1,107 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+	"github.com/wsproxy/wsproxy/controllers"
+	"github.com/wsproxy/wsproxy/controllers/certificates"
+)
+
+// parseAll returns every certificate of a PEM file.
+func parseAll(t *testing.T, raw []byte) []*x509.Certificate {
+	t.Helper()
+	var all []*x509.Certificate
+	for block, rest := pem.Decode(raw); block != nil; block, rest = pem.Decode(rest) {
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+func TestTheAuthorityIsReplacedWithoutLosingAPod(t *testing.T) {
+	r := newRoom(t)
+	const day = 24 * time.Hour
+	policy := certificates.Policy{CAValidity: 365 * day, LeafValidity: 364 * day, Overlap: day, Skew: time.Minute}
+	var ahead atomic.Int64 // how far the operator's clock is from the real one
+	options := func(o *controllers.Options) {
+		o.Certificates = policy
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	}
+	// The servers of the pods go by the real clock, so the authority is made in
+	// the past and becomes due now.
+	ahead.Store(-int64(300 * day))
+	first := startOperator(t, r.namespace, options)
+	p := r.serving("echo", 1)[0]
+	old := parseAll(t, get[corev1.Secret](r, "echo-wsproxy").Data[dataplanev1alpha1.FileControlCA])
+	if len(old) != 1 {
+		t.Fatalf("%d authorities are trusted", len(old))
+	}
+	first.stop()
+
+	// Two thirds of its life are over: the next authority is trusted beside it and
+	// does not sign yet.
+	ahead.Store(-int64(day) - int64(2*time.Hour))
+	second := startOperator(t, r.namespace, options)
+	r.eventually(func() error {
+		both := parseAll(t, get[corev1.Secret](r, "echo-wsproxy").Data[dataplanev1alpha1.FileControlCA])
+		if len(both) != 2 || !both[0].Equal(old[0]) {
+			return fmt.Errorf("%d authorities are trusted", len(both))
+		}
+		return nil
+	})
+	leaf := parseAll(t, get[corev1.Secret](r, "echo-wsproxy").Data[dataplanev1alpha1.FileControlCert])[0]
+	if err := leaf.CheckSignatureFrom(old[0]); err != nil {
+		t.Errorf("the pods' certificate is not the old authority's: %v", err)
+	}
+	r.patch(get[wsproxyv1alpha1.WebSocketProxy](r, "echo"), `{"spec":{"settings":{"maxRetries":7}}}`)
+	p.retries(7)
+	second.stop()
+
+	// After the overlap it signs, and the old one is still trusted.
+	ahead.Store(-int64(time.Hour))
+	startOperator(t, r.namespace, options)
+	r.eventually(func() error {
+		secret := get[corev1.Secret](r, "echo-wsproxy")
+		both := parseAll(t, secret.Data[dataplanev1alpha1.FileControlCA])
+		leaf := parseAll(t, secret.Data[dataplanev1alpha1.FileControlCert])[0]
+		if len(both) != 2 || both[0].Equal(old[0]) || !both[1].Equal(old[0]) {
+			return fmt.Errorf("%d authorities are trusted", len(both))
+		}
+		return leaf.CheckSignatureFrom(both[0])
+	})
+	// A new connection, with the new certificates on both sides.
+	p.server.Stop()
+	p.serve()
+	p.retries(7)
+	r.condition("echo", wsproxyv1alpha1.ConditionReady, metav1.ConditionTrue, wsproxyv1alpha1.ReasonReady)
+}
+
+func TestADeletedAuthorityIsWrittenAgain(t *testing.T) {
+	r := newRoom(t)
+	startOperator(t, r.namespace)
+	before := exists[corev1.Secret](r, controllers.AuthoritySecret)
+	if err := r.api.Delete(t.Context(), before); err != nil {
+		t.Fatal(err)
+	}
+	after := exists[corev1.Secret](r, controllers.AuthoritySecret)
+	if after.UID == before.UID || !bytes.Equal(after.Data["ca.crt"], before.Data["ca.crt"]) || !bytes.Equal(after.Data["ca.key"], before.Data["ca.key"]) {
+		t.Error("another authority took its place: every pod would be cut off")
+	}
+}
