@@ -136,6 +136,7 @@ func (c *Conn) Apply(now Instant, settings *Settings) {
 	if settings.AutoReconnect && !before.AutoReconnect {
 		c.beginRetaining()
 	}
+	c.applyReplay()
 	c.applyHold(now, before)
 }
 

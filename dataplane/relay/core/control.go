@@ -12,18 +12,22 @@ import (
 
 // pings is what is known of the pings that a side was sent.
 type pings struct {
-	// ours is the payload of the last ping of ours, as long as its pong may come.
-	ours    [8]byte
+	// ours is the payload of the last ping of ours: six bytes that are the leg's,
+	// by which the pongs of earlier ones are known too, and two that count.
+	ours [8]byte
+	// waiting says that its pong may come.
 	waiting bool
 	// theirs is the payload of the last ping of the other side that was forwarded
-	// to this one and not answered; nil where there is none.
+	// to this one and not answered; nil where there is none. again counts those
+	// before it that had the same payload.
 	theirs []byte
+	again  int
 	// overtaken says that ours was sent after theirs. An endpoint may answer the
 	// latest ping alone (RFC 6455 section 5.5.3), so theirs may go unanswered.
 	overtaken bool
-	// stale is the payload of a ping of an upstream that is gone: its pong must
-	// not reach the next upstream.
-	stale []byte
+	// stale says that pongs may come that answer pings of an upstream that is gone;
+	// they must not reach the next one. It is over when a later ping is answered.
+	stale bool
 }
 
 // control handles a whole control frame that came from a side; its payload
@@ -53,7 +57,12 @@ func (c *Conn) ping(from Side, frame, payload []byte) {
 		return
 	}
 	p := &c.legs[to].keep.pings
-	p.theirs, p.overtaken = append([]byte{}, payload...), false // never nil
+	if p.theirs != nil && bytes.Equal(payload, p.theirs) {
+		p.again++
+	} else {
+		p.theirs, p.again = append([]byte{}, payload...), 0 // never nil
+	}
+	p.overtaken = false
 	c.passControl(from, frame)
 }
 
@@ -62,17 +71,21 @@ func (c *Conn) ping(from Side, frame, payload []byte) {
 func (c *Conn) pong(from Side, frame, payload []byte) {
 	p := &c.legs[from].keep.pings
 	switch {
-	case p.waiting && bytes.Equal(payload, p.ours[:]):
-		p.waiting = false
-		if p.overtaken && p.theirs != nil {
-			c.enqueue(from.Other(), wire.Pong, p.theirs)
-			p.theirs = nil
+	case p.isOurs(payload):
+		if p.waiting && bytes.Equal(payload, p.ours[:]) {
+			p.waiting, p.stale = false, false
+			if p.overtaken && p.theirs != nil {
+				c.enqueue(from.Other(), wire.Pong, p.theirs)
+				p.theirs = nil
+			}
 		}
 		return
 	case p.theirs != nil && bytes.Equal(payload, p.theirs):
-		p.theirs = nil
-	case p.stale != nil && bytes.Equal(payload, p.stale):
-		p.stale = nil
+		p.stale = false
+		if p.again--; p.again < 0 {
+			p.theirs = nil
+		}
+	case p.stale:
 		return
 	}
 	c.passControl(from, frame)
@@ -82,11 +95,24 @@ func (c *Conn) pong(from Side, frame, payload []byte) {
 func (c *Conn) sendPing(to Side) {
 	leg := &c.legs[to]
 	p := &leg.keep.pings
-	binary.BigEndian.PutUint64(p.ours[:], c.random())
+	if p.ours == [8]byte{} {
+		binary.BigEndian.PutUint64(p.ours[:], c.random()|1) // never zero
+	}
+	if leg.out.pingQueued {
+		return // The last one is still waiting for the socket.
+	}
+	count := binary.BigEndian.Uint16(p.ours[len(p.ours)-2:])
+	binary.BigEndian.PutUint16(p.ours[len(p.ours)-2:], count+1)
 	p.waiting = true
 	p.overtaken = p.theirs != nil
 	leg.out.pingQueued = true
 	c.enqueue(to, wire.Ping, p.ours[:])
+}
+
+// isOurs says whether a pong answers a ping of ours, the last one or one before.
+func (p *pings) isOurs(payload []byte) bool {
+	const leg = len(p.ours) - 2
+	return p.ours != [8]byte{} && len(payload) == len(p.ours) && bytes.Equal(payload[:leg], p.ours[:leg])
 }
 
 // forgetPings forgets the pings between the client and an upstream that is gone.
@@ -97,6 +123,6 @@ func (c *Conn) forgetPings() {
 	c.legs[Upstream].keep.pings = pings{}
 	client := &c.legs[Client].keep.pings
 	if client.theirs != nil {
-		client.stale, client.theirs = client.theirs, nil
+		client.stale, client.theirs, client.waiting = true, nil, false
 	}
 }

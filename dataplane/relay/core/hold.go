@@ -4,6 +4,8 @@
 package core
 
 import (
+	"time"
+
 	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
 )
 
@@ -85,12 +87,18 @@ func (c *Conn) Wants(side Side, atMost int) int {
 	return atMost
 }
 
+// healedAfter is how long a new upstream has to last, at least, for the next loss
+// to be another outage. Where there is no pause between attempts, it keeps an
+// upstream that accepts and leaves at once from being dialed for ever.
+const healedAfter = time.Second
+
 // startHold gives up the upstream and begins to look for another one. farewell is
 // the payload of the close frame that the upstream sent, nil where it sent none.
 func (c *Conn) startHold(now Instant, farewell []byte) {
 	up := &c.legs[Upstream]
+	between := c.hold.start.left == 0 && !up.out.taken && !up.out.broken
 	c.detach()
-	if farewell != nil && !up.out.mid && !up.out.taken && !up.out.broken {
+	if farewell != nil && between {
 		c.effects.Farewell = wire.AppendFrame(nil, wire.Close, farewell, c.maskingKey())
 	}
 	c.forgetPings()
@@ -104,7 +112,7 @@ func (c *Conn) startHold(now Instant, farewell []byte) {
 	h := &c.hold
 	// An upstream that is lost as soon as it is there has not healed anything: the
 	// pause is kept and the attempts go on counting.
-	if h.attachedAt != 0 && now.Sub(h.attachedAt) < c.settings.ReconnectDelay {
+	if h.attachedAt != 0 && now.Sub(h.attachedAt) < max(c.settings.ReconnectDelay, healedAfter) {
 		c.DialFailed(now, false, "lost again at once")
 		return
 	}
@@ -166,7 +174,7 @@ func (c *Conn) Attached(now Instant) bool {
 	up.gone = false
 	up.in.restart()
 	up.out = outbound{}
-	up.keep = keepalive{alive: now}
+	up.keep = up.keep.restarted(now)
 	c.hold.reconnects++
 	c.hold.attachedAt = now
 	c.hold.dialAt = 0
@@ -185,6 +193,9 @@ func (c *Conn) applyHold(now Instant, before *Settings) {
 	switch s := c.settings; {
 	case !s.AutoReconnect:
 		c.upstreamLost(now, "upstream lost, and autoReconnect was switched off")
+		c.settle()
+	case !c.retains():
+		c.upstreamLost(now, "upstream lost, and its first messages cannot be said again")
 		c.settle()
 	case h.failed >= s.ReconnectAttempts:
 		c.spent(now)

@@ -31,15 +31,26 @@ type keepalive struct {
 // kernel and is no sign of life of the peer.
 const pingWireBytes = 64
 
-// heard notes a sign of life. It returns true where nothing was due before and
-// something is now: the leg waited for the socket to take a ping.
+// heard notes a sign of life. It returns true where the next ping may be due
+// before what was due so far: the leg was pinged, and was to be lost later than
+// half of the timeout from now, or never while the socket had not taken the ping.
 func (k *keepalive) heard(now Instant) bool {
-	waited := k.pinged && k.pingSent == 0
+	pinged := k.pinged
 	k.alive, k.pinged, k.pingSent = now, false, 0
 	if k.paused != 0 {
 		k.paused = now
 	}
-	return waited
+	return pinged
+}
+
+// restarted returns the keepalive of the leg's next socket: whether the driver
+// reads from it does not change with the socket.
+func (k *keepalive) restarted(now Instant) keepalive {
+	fresh := keepalive{alive: now}
+	if k.paused != 0 {
+		fresh.paused = now
+	}
+	return fresh
 }
 
 // Pause says that the driver does not read from a side for now, because what
@@ -81,7 +92,7 @@ func (c *Conn) keepaliveDue(side Side) Instant {
 		return 0 // Resume asks to look again.
 	case !k.pinged:
 		return k.alive.Add(timeout / 2)
-	case k.pingSent == 0:
+	case k.pingSent == 0 && !leg.out.broken:
 		// A ping that the socket has not taken cannot have been answered. A blocked
 		// writer whose peer is dead is found by the kernel (TCP_USER_TIMEOUT).
 		return 0

@@ -36,7 +36,7 @@ func (c *Conn) Lost(now Instant, side Side, how Lossage) {
 	}
 	cutOff := leg.in.midMessage()
 	leg.gone = true
-	leg.out.queue, leg.out.closeQueued = nil, false
+	leg.out.dropQueue()
 	if side == Client && how == Silence {
 		c.effects.Reset[side] = true
 	}

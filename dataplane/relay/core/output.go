@@ -11,6 +11,9 @@ type outbound struct {
 	ready [][]byte
 	// queue holds control frames of ours that wait for the end of a frame.
 	queue []byte
+	// pong is one more than where in queue the pong at its end begins; 0 where its
+	// last frame is none.
+	pong int
 	// mid says that what was made ready ends within a frame.
 	mid bool
 	// taken says that a Take waits for its Wrote.
@@ -72,6 +75,16 @@ func (c *Conn) enqueue(to Side, op wire.Opcode, payload []byte) {
 	if to == Upstream {
 		key = c.maskingKey()
 	}
+	if op != wire.Pong {
+		leg.out.pong = 0
+	} else {
+		if leg.out.pong > 0 {
+			// Only the latest ping has to be answered (RFC 6455 section 5.5.3). Without
+			// this, a peer that pings and does not read would fill our memory.
+			leg.out.queue = leg.out.queue[:leg.out.pong-1]
+		}
+		leg.out.pong = len(leg.out.queue) + 1
+	}
 	leg.out.queue = wire.AppendFrame(leg.out.queue, op, payload, key)
 	leg.out.closeQueued = op == wire.Close
 	c.inject(to)
@@ -85,10 +98,15 @@ func (c *Conn) inject(to Side) {
 		return
 	}
 	out.ready = append(out.ready, out.queue)
-	out.queue = nil
+	out.queue, out.pong = nil, 0
 	if out.closeQueued {
 		out.closeQueued, out.closeSent = false, true
 	}
+}
+
+// dropQueue drops the frames of ours, which can no longer be written.
+func (out *outbound) dropQueue() {
+	out.queue, out.pong, out.closeQueued = nil, 0, false
 }
 
 // maskingKey returns a fresh one for a frame of ours to the upstream.
@@ -137,7 +155,8 @@ func (c *Conn) Wrote(now Instant, to Side, n int, failed bool) {
 	out.ready = out.ready[:0]
 	if failed {
 		out.broken = true
-		out.queue, out.closeQueued = nil, false
+		c.effects.Rearm = true // for a ping that waited for the socket
+		out.dropQueue()
 	} else {
 		if out.pingQueued && len(out.queue) == 0 {
 			out.pingQueued = false

@@ -126,7 +126,7 @@ func (c *Conn) Receive(now Instant, from Side, p []byte) {
 // something has to be done between this frame and the next.
 func (c *Conn) endFrame(from Side, p []byte, run, i int) int {
 	to := from.Other()
-	if len(c.legs[to].out.queue) > 0 || from == Client && c.hold.collecting(c) {
+	if len(c.legs[to].out.queue) > 0 || from == Client && c.hold.collecting {
 		c.pass(from, p[run:i])
 		run = i
 	}
@@ -231,6 +231,9 @@ func (c *Conn) beginFrame(from Side, h wire.Header) {
 	in := &c.legs[from].in
 	if !in.fragmented {
 		in.size = 0
+		if from == Client {
+			c.hold.messageBegin(c)
+		}
 	}
 	in.size += h.Length
 	in.left = h.Length
@@ -245,7 +248,7 @@ func (c *Conn) frameEnd(from Side) {
 	if in.fin {
 		in.messages++
 		if from == Client {
-			c.hold.messageEnd(c)
+			c.hold.messageEnd()
 		}
 	}
 	to := from.Other()

@@ -6,32 +6,38 @@ package core
 // The first messages of a connection, a login or a subscription, are said again
 // to every new upstream where reconnect.replayMessages asks for it.
 
-// collecting says that the message that comes from the client is one of the first.
-func (h *retained) collecting(c *Conn) bool {
-	return !h.replayFailed && c.legs[Client].in.messages < uint64(c.settings.ReplayMessages)
+// messageBegin looks, when a message from the client begins, whether it is one of
+// the first, and all before it were kept. Which it is stays so until it ends.
+func (h *retained) messageBegin(c *Conn) {
+	n := c.legs[Client].in.messages
+	h.collecting = !h.replayFailed && n < uint64(c.settings.ReplayMessages) && n == uint64(len(h.replay))
 }
 
 // collect keeps a part of a message that came from the client, if it is one of
 // the first.
 func (h *retained) collect(c *Conn, p []byte) {
-	if !h.collecting(c) {
+	if !h.collecting {
 		return
 	}
 	h.replayBytes += len(p)
 	if h.replayBytes > c.settings.BufferBytes {
-		h.replayFailed, h.collected, h.replay = true, nil, nil
+		h.replayFailed, h.collecting, h.collected, h.replay = true, false, nil, nil
 		return
 	}
 	h.collected = append(h.collected, p...)
 }
 
-// messageEnd ends a message that came from the client; it was counted already.
-func (h *retained) messageEnd(c *Conn) {
-	if h.collected != nil && uint64(len(h.replay)+1) == c.legs[Client].in.messages {
+// messageEnd ends a message that came from the client.
+func (h *retained) messageEnd() {
+	if h.collecting {
 		h.replay = append(h.replay, h.collected)
 	}
-	h.collected = nil
+	h.collecting, h.collected = false, nil
 }
+
+// applyReplay is called when the settings have changed: a replay that is not due
+// any more does not become so again while messages pass.
+func (c *Conn) applyReplay() { c.hold.replayDue = c.hold.replays(c) }
 
 // replayCount is the number of messages to say again: of the first ones those
 // that an upstream was told. The others are still in the buffer.

@@ -27,8 +27,10 @@ type retained struct {
 	// detached is what the upstream's socket had taken when it was given up.
 	detached uint64
 
-	// replay holds the first messages, collected those of the next one.
+	// replay holds the first messages, collected the frames so far of the next one,
+	// while it is collecting.
 	replay       [][]byte
+	collecting   bool
 	collected    []byte
 	replayBytes  int
 	replayFailed bool
