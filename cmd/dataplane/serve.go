@@ -89,6 +89,7 @@ func (p *process) logStart() {
 func (p *process) stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
+	p.relay.Close() // It has answered 503 until now.
 	p.control.Stop(ctx)
 	if err := p.probe.Shutdown(ctx); err != nil {
 		_ = p.probe.Close() // A scrape that hangs is cut off.

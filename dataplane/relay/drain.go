@@ -36,6 +36,7 @@ func (s *Server) Draining() <-chan struct{} { return s.drain.begun }
 // clients are still accepted, the connections are closed one after the other over
 // the drain window, those first that were idle for longest. It returns when all
 // are gone; where ctx ends before, the rest is cut off and the error is ctx's.
+// New clients are answered 503 until the server is closed.
 //
 // http.Server.Shutdown would neither close nor wait for any of them.
 func (s *Server) Drain(ctx context.Context) error {
@@ -47,7 +48,9 @@ func (s *Server) Drain(ctx context.Context) error {
 	}
 	s.drain.refusing.Store(true)
 	err := s.await(ctx, (*conn).drained)
-	s.Close() // What is left: clients that have not asked for anything, or all where ctx ended.
+	if err != nil {
+		s.Close()
+	}
 	s.Logger.Info("drain over")
 	return err
 }

@@ -276,6 +276,9 @@ func TestDrainClosesEveryConnectionWith1012(t *testing.T) {
 	if err := <-drained; err != nil {
 		t.Error(err)
 	}
+	if response := refusedWith(t, p); response.StatusCode != 503 || response.Header.Get("Retry-After") == "" {
+		t.Errorf("a new client got %d %v, want 503 with Retry-After", response.StatusCode, response.Header)
+	}
 	if n := p.registry.Len(); n != 0 {
 		t.Errorf("%d connections are left", n)
 	}
