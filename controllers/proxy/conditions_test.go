@@ -1,0 +1,139 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"errors"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+	"github.com/wsproxy/wsproxy/controllers/push"
+)
+
+// deployed is a Deployment of two pods that are all as they should be.
+func deployed(change func(*appsv1.Deployment)) *appsv1.Deployment {
+	d := &appsv1.Deployment{}
+	d.Generation = 3
+	d.Spec.Replicas = new(int32(2))
+	d.Status = appsv1.DeploymentStatus{ObservedGeneration: 3, Replicas: 2, UpdatedReplicas: 2, ReadyReplicas: 2}
+	change(d)
+	return d
+}
+
+func as(*appsv1.Deployment) {}
+
+// pods returns ready pods with what the pusher knows of them.
+func pods(known ...push.Pod) []observedPod {
+	var all []observedPod
+	for i, k := range known {
+		all = append(all, observedPod{name: string(rune('a' + i)), ready: true, target: push.Target{Address: "x"}, pushed: k})
+	}
+	return all
+}
+
+func TestConditions(t *testing.T) {
+	acked, silent := push.Pod{Acknowledged: true}, push.Pod{}
+	refused := push.Pod{Problem: &push.Refusal{Message: "no"}}
+	snapshot := &dataplanev1alpha1.Snapshot{Version: 7}
+	// Each expectation is status and reason, "-" where the condition is absent.
+	type want struct{ accepted, resolved, programmed, ready, stalled string }
+	const fine, resolved = "True Accepted", "True Resolved"
+	for name, c := range map[string]struct {
+		work     work
+		replicas int32
+		want     want
+	}{
+		"all is well": {work{snapshot: snapshot, pods: pods(acked, acked), deployment: deployed(as)}, 2,
+			want{fine, resolved, "True Programmed", "True Ready", "-"}},
+		"nothing is there yet": {work{snapshot: snapshot}, 2,
+			want{fine, resolved, "False NoReadyPods", "False Progressing", "-"}},
+		"before the certificate authority": {work{}, 2,
+			want{fine, resolved, "False NotAttempted", "False Progressing", "-"}},
+		"one pod has not answered": {work{snapshot: snapshot, pods: pods(acked, silent), deployment: deployed(as)}, 2,
+			want{fine, resolved, "False PodsLagging", "False Progressing", "-"}},
+		"one pod refuses": {work{snapshot: snapshot, pods: pods(acked, refused), deployment: deployed(as)}, 2,
+			want{fine, resolved, "False PodsLagging", "False Progressing", "-"}},
+		"a pod that is not ready does not count": {
+			work{snapshot: snapshot, pods: append(pods(acked, acked), observedPod{name: "z", pushed: refused}), deployment: deployed(as)}, 2,
+			want{fine, resolved, "True Programmed", "True Ready", "-"}},
+		"the Deployment was changed a moment ago": {work{snapshot: snapshot, pods: pods(acked, acked), deployment: deployed(as), generation: 4}, 2,
+			want{fine, resolved, "True Programmed", "False Progressing", "-"}},
+		"the Deployment's controller has not seen it": {
+			work{snapshot: snapshot, pods: pods(acked), deployment: deployed(func(d *appsv1.Deployment) { d.Status.ObservedGeneration = 2 })}, 2,
+			want{fine, resolved, "True Programmed", "False Progressing", "-"}},
+		"more pods are wanted than the Deployment says": {work{snapshot: snapshot, pods: pods(acked, acked), deployment: deployed(as)}, 3,
+			want{fine, resolved, "True Programmed", "False Progressing", "-"}},
+		"in the middle of a rollout": {
+			work{snapshot: snapshot, pods: pods(acked, acked), deployment: deployed(func(d *appsv1.Deployment) { d.Status.UpdatedReplicas = 1 })}, 2,
+			want{fine, resolved, "True Programmed", "False Progressing", "-"}},
+		"an old pod is left": {
+			work{snapshot: snapshot, pods: pods(acked, acked), deployment: deployed(func(d *appsv1.Deployment) { d.Status.Replicas = 3 })}, 2,
+			want{fine, resolved, "True Programmed", "False Progressing", "-"}},
+		"a pod is down": {
+			work{snapshot: snapshot, pods: pods(acked), deployment: deployed(func(d *appsv1.Deployment) { d.Status.ReadyReplicas = 1 })}, 2,
+			want{fine, resolved, "True Programmed", "False Progressing", "-"}},
+		"scaled to zero": {
+			work{snapshot: snapshot, deployment: deployed(func(d *appsv1.Deployment) {
+				d.Spec.Replicas = new(int32(0))
+				d.Status = appsv1.DeploymentStatus{ObservedGeneration: 3}
+			})}, 0, want{fine, resolved, "False NoReadyPods", "True ScaledToZero", "-"}},
+		"on the way to zero": {work{snapshot: snapshot, pods: pods(acked), deployment: deployed(as)}, 0,
+			want{fine, resolved, "True Programmed", "False Progressing", "-"}},
+		"no class": {
+			work{rejection: &verdict{"ClassNotFound", "no"}, snapshot: snapshot, pods: pods(acked, acked), deployment: deployed(as)}, 2,
+			want{"False ClassNotFound", resolved, "False NotAttempted", "False NotAccepted", "-"}},
+		"an override that is not allowed": {work{rejection: &verdict{"OverrideNotAllowed", "no"}}, 2,
+			want{"False OverrideNotAllowed", resolved, "False NotAttempted", "False NotAccepted", "True OverrideNotAllowed"}},
+		"a spec that is invalid": {work{rejection: &verdict{"InvalidSpec", "no"}}, 2,
+			want{"False InvalidSpec", resolved, "False NotAttempted", "False NotAccepted", "True InvalidSpec"}},
+		"a Service is missing, pods serve": {
+			work{unresolved: []verdict{{"ServiceNotFound", "no"}}, snapshot: snapshot, pods: pods(acked, acked), deployment: deployed(as)}, 2,
+			want{fine, "False ServiceNotFound", "True Programmed", "False ReferencesNotResolved", "-"}},
+		"a certificate was never there": {
+			work{unresolved: []verdict{{"SecretNotFound", "no"}}, unusable: true}, 2,
+			want{fine, "False SecretNotFound", "False NotAttempted", "False ReferencesNotResolved", "-"}},
+		"an object is somebody else's": {
+			work{blocked: &verdict{"ApplyFailed", "no"}, snapshot: snapshot, pods: pods(acked, acked), deployment: deployed(as)}, 2,
+			want{fine, resolved, "False ApplyFailed", "False ApplyFailed", "-"}},
+		"the API server fails": {
+			work{failure: errors.New("no"), snapshot: snapshot, pods: pods(acked, acked), deployment: deployed(as)}, 2,
+			want{fine, resolved, "False ApplyFailed", "False ApplyFailed", "-"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.work.proxy = &wsproxyv1alpha1.WebSocketProxy{}
+			c.work.proxy.Spec.Replicas = &c.replicas
+			found := conditions(&c.work)
+			text := func(kind string) string {
+				got := meta.FindStatusCondition(found, kind)
+				if got == nil {
+					return "-"
+				}
+				if got.Message == "" {
+					t.Errorf("%s says nothing", kind)
+				}
+				return string(got.Status) + " " + got.Reason
+			}
+			got := want{text(wsproxyv1alpha1.ConditionAccepted), text(wsproxyv1alpha1.ConditionResolvedRefs),
+				text(wsproxyv1alpha1.ConditionProgrammed), text(wsproxyv1alpha1.ConditionReady), text(wsproxyv1alpha1.ConditionStalled)}
+			if got != c.want {
+				t.Errorf("got  %+v\nwant %+v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestAFewLaggingPodsAreNamed(t *testing.T) {
+	refused := push.Pod{Problem: &push.Refusal{Message: "no"}}
+	w := &work{proxy: &wsproxyv1alpha1.WebSocketProxy{}, snapshot: &dataplanev1alpha1.Snapshot{},
+		pods: pods(refused, push.Pod{}, refused, refused, refused)}
+	c := programmedCondition(w)
+	if want := "pod a: no; pod b has not answered yet; pod c: no and 2 more"; c.Message != want || c.Status != metav1.ConditionFalse {
+		t.Errorf("got %q", c.Message)
+	}
+}
