@@ -10,6 +10,7 @@ import (
 	"maps"
 	"strconv"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -56,6 +57,7 @@ func (r *Reconciler) configure(ctx context.Context, w *work) error {
 			return err
 		}
 		r.remember(w, current)
+		logr.FromContextOrDiscard(ctx).Info("configuration written", "version", current.ResourceVersion)
 	}
 	snapshot.Version = version(current)
 	w.snapshot = snapshot

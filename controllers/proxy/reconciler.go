@@ -86,6 +86,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	w := &work{proxy: proxy, key: request.NamespacedName, now: r.Now()}
 	w.failure = r.run(ctx, w)
 	switch {
+	case apierrors.HasStatusCause(w.failure, corev1.NamespaceTerminatingCause):
+		// Nothing can be made here any more, and the proxy is about to go too.
+		return reconcile.Result{}, nil
 	case apierrors.IsConflict(w.failure):
 		// Somebody wrote in between, or the cache is behind. No status is
 		// written from what may be old.
