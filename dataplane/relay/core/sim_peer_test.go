@@ -167,7 +167,7 @@ func (p *simPeer) violate() {
 	}
 	control := wire.Header{Fin: true, Opcode: wire.Close}
 	var bad []byte
-	switch p.rng.IntN(9) {
+	switch p.rng.IntN(10) {
 	case 0:
 		bad = p.frame(wire.Header{Fin: true, Opcode: 3}, []byte("x"))
 	case 1:
@@ -191,6 +191,11 @@ func (p *simPeer) violate() {
 		bad = p.frame(control, wire.AppendClose(nil, 1000, "\xff"))
 	case 8:
 		bad = append(p.frame(wire.Header{Fin: true, Opcode: 11}, nil), make([]byte, 200)...)
+	case 9:
+		if p.extensions {
+			return
+		}
+		bad = p.frame(wire.Header{Fin: true, RSV: 0x40, Opcode: wire.Ping}, []byte("x"))
 	}
 	p.mute = true
 	p.toProxy = append(p.toProxy, bad...)

@@ -93,6 +93,10 @@ type simPump struct {
 	batch   [][]byte
 	done    int
 	buffer  []byte
+	// reading is who is being read from, up to atMost bytes, while the connection
+	// goes on.
+	reading *simPeer
+	atMost  int
 }
 
 func newSim(seed uint64) *sim {
@@ -276,8 +280,12 @@ func (s *sim) disturb(peer *simPeer) {
 // takes what there is to write, or reads.
 func (s *sim) pump(from Side) {
 	p, to := &s.pumps[from], from.Other()
-	if p.writing {
+	switch {
+	case p.writing:
 		s.write(from)
+		return
+	case p.reading != nil:
+		s.read(from)
 		return
 	}
 	if s.conn.Phase() == Done {
@@ -305,7 +313,21 @@ func (s *sim) pump(from Side) {
 	if s.conn.TakesRearm() {
 		s.rearm()
 	}
-	if n := min(atMost, len(peer.toProxy)); n > 0 {
+	p.reading, p.atMost = peer, atMost
+	if s.rng.IntN(2) == 0 {
+		s.read(from)
+	}
+}
+
+// read ends a read: with bytes, with the end of the socket, or because something
+// is to be written.
+func (s *sim) read(from Side) {
+	p, peer := &s.pumps[from], s.pumps[from].reading
+	p.reading = nil
+	if peer != s.peer(from) {
+		return // It was given up meanwhile.
+	}
+	if n := min(p.atMost, len(peer.toProxy)); n > 0 {
 		n = 1 + s.rng.IntN(n)
 		p.buffer = append([]byte(nil), peer.toProxy[:n]...)
 		peer.toProxy = peer.toProxy[n:]
@@ -332,13 +354,14 @@ func (s *sim) write(from Side) {
 		total += len(b)
 	}
 	failed := p.to.dead || p.to.reset && s.rng.IntN(2) == 0
-	if !failed {
+	if p.done < total && !failed {
 		room := max(0, min(400-len(p.to.fromProxy), total-p.done))
 		if room > 0 {
 			room = 1 + s.rng.IntN(room)
 		}
 		p.to.fromProxy = append(p.to.fromProxy, slices.Concat(p.batch...)[p.done:p.done+room]...)
 		p.done += room
+		return
 	}
 	if p.done == total {
 		failed = false
