@@ -41,7 +41,7 @@ images: ## Pack bin/images/{operator,dataplane,echo}.tar without a container eng
 	go run ./hack/images -version '$(VERSION)'
 
 .PHONY: generate
-generate: ## Write protobuf stubs, deepcopy functions, CRDs and RBAC from their sources
+generate: ## Write protobuf stubs, deepcopy functions and CRDs from their sources
 	$(tool) buf generate
 	$(tool) controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/v1alpha1
 	$(tool) controller-gen crd:maxDescLen=1000000 paths=./api/v1alpha1 output:crd:dir=config/crd/bases
