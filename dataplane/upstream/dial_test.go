@@ -250,3 +250,26 @@ func TestRetryableStatuses(t *testing.T) {
 		t.Error("what is no attempt is to be retried")
 	}
 }
+
+// leaving is a connection that answers at the very moment at which the client
+// leaves.
+type leaving struct {
+	net.Conn
+	io.Reader
+	leave func()
+}
+
+func (l leaving) Read(p []byte) (int, error)  { l.leave(); return l.Reader.Read(p) }
+func (l leaving) Write(p []byte) (int, error) { return len(p), nil }
+func (l leaving) SetDeadline(time.Time) error { return nil }
+
+func TestAnswerThatComesTooLateOpensNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	head := clientHead(t, at(), "")
+	answer := strings.Replace(switching, "ACCEPT", handshake.AcceptOf(head.Key()), 1)
+	conn := leaving{Reader: strings.NewReader(answer), leave: cancel}
+	// Opened, it would have a deadline in the past, sooner or later.
+	if u, refused, err := open(ctx, conn, at(), head); u != nil || refused != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, %v, %v; want a cancellation", u, refused, err)
+	}
+}

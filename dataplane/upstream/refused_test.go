@@ -139,7 +139,7 @@ func TestUpgradeRequiredKeepsItsUpgrade(t *testing.T) {
 }
 
 func TestRefusalWithoutBody(t *testing.T) {
-	address := answering(t, always("HTTP/1.1 204 No Content\r\n\r\n"), untilClosed)
+	address := answering(t, always("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"), untilClosed)
 	for way, response := range passOn(t, address) {
 		if body, err := io.ReadAll(response.Body); err != nil || len(body) > 0 || response.StatusCode != 204 || len(response.Header) > 0 {
 			t.Errorf("%s: %d %v %q, %v", way, response.StatusCode, response.Header, body, err)
