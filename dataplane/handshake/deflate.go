@@ -54,7 +54,7 @@ func offerNoContextTakeover(lines []string) (offers string, changed bool) {
 // addNoContextTakeover adds the parameter to each permessage-deflate without it.
 func addNoContextTakeover(extensions []extension) (changed bool) {
 	for i, e := range extensions {
-		if _, has := e.get(clientNoContextTakeover); e.name == permessageDeflate && !has {
+		if e.name == permessageDeflate && !e.has(clientNoContextTakeover) {
 			extensions[i].params = append(e.params, param{name: clientNoContextTakeover})
 			changed = true
 		}
@@ -76,8 +76,7 @@ func Movable(extensions string) bool {
 	case len(agreed) > 1 || agreed[0].name != permessageDeflate:
 		return false
 	default:
-		_, ok = agreed[0].get(clientNoContextTakeover)
-		return ok
+		return agreed[0].has(clientNoContextTakeover)
 	}
 }
 

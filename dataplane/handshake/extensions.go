@@ -61,14 +61,10 @@ func (p *scanner) extension() (extension, bool) {
 	return e, true
 }
 
-// get returns the value of the parameter and whether it is there. Names of
-// parameters are compared exactly, as RFC 7692 spells them.
-func (e extension) get(name string) (string, bool) {
-	i := slices.IndexFunc(e.params, func(p param) bool { return p.name == name })
-	if i < 0 {
-		return "", false
-	}
-	return e.params[i].value, true
+// has reports whether the parameter is there. Names of parameters are compared
+// exactly, as RFC 7692 spells them.
+func (e extension) has(name string) bool {
+	return slices.ContainsFunc(e.params, func(p param) bool { return p.name == name })
 }
 
 func formatExtensions(extensions []extension) string {

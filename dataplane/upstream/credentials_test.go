@@ -124,6 +124,18 @@ func (ca *authority) secure(name string, clients *x509.CertPool) (address string
 	return server.Listener.Addr().String(), seen
 }
 
+// next is the TLS state of the next handshake that came to an HTTP request.
+func next(t *testing.T, states <-chan tls.ConnectionState) tls.ConnectionState {
+	t.Helper()
+	select {
+	case state := <-states:
+		return state
+	case <-patient(t).Done():
+		t.Fatal("nobody came")
+		return tls.ConnectionState{}
+	}
+}
+
 func write(t *testing.T, dir string, files map[string][]byte) {
 	t.Helper()
 	for name, content := range files {
@@ -178,7 +190,7 @@ func TestTLSUpstreamIsVerified(t *testing.T) {
 			}
 		})
 	}
-	if state := <-states; state.NegotiatedProtocol != "http/1.1" || state.ServerName != "chat.default.svc" {
+	if state := next(t, states); state.NegotiatedProtocol != "http/1.1" || state.ServerName != "chat.default.svc" {
 		t.Errorf("negotiated %q for %q", state.NegotiatedProtocol, state.ServerName)
 	}
 }
@@ -194,7 +206,7 @@ func TestURLsHostIsTheServerName(t *testing.T) {
 	cfg := atURL(t, "wss://localhost:"+port)
 	cfg.UpstreamTLS.CA = true
 	mustDial(t, NewDialer(dir), cfg, clientHead(t, cfg, ""))
-	if state := <-states; state.ServerName != "localhost" {
+	if state := next(t, states); state.ServerName != "localhost" {
 		t.Errorf("server name is %q", state.ServerName)
 	}
 }
@@ -208,7 +220,7 @@ func TestClientCertificateIsShown(t *testing.T) {
 	})
 	with := securely(config.UpstreamTLS{CA: true, ClientCertificate: true}, address)
 	mustDial(t, NewDialer(dir), with, clientHead(t, with, ""))
-	if state := <-states; len(state.PeerCertificates) != 1 || state.PeerCertificates[0].Subject.CommonName != "wsproxy" {
+	if state := next(t, states); len(state.PeerCertificates) != 1 || state.PeerCertificates[0].Subject.CommonName != "wsproxy" {
 		t.Errorf("showed %v", state.PeerCertificates)
 	}
 
@@ -254,7 +266,7 @@ func TestCertificatesAreReloaded(t *testing.T) {
 	if err := dial(); err != nil {
 		t.Fatal(err)
 	}
-	if state := <-states; state.PeerCertificates[0].Subject.CommonName != "client of after" {
+	if state := next(t, states); state.PeerCertificates[0].Subject.CommonName != "client of after" {
 		t.Errorf("showed %v", state.PeerCertificates[0].Subject)
 	}
 

@@ -32,7 +32,7 @@ func open(ctx context.Context, conn net.Conn, cfg *config.Config, head *handshak
 	if _, err := conn.Write(request); err != nil {
 		return nil, nil, err
 	}
-	response, behind, err := (&answerReader{conn: conn}).response()
+	response, behind, err := (&answerReader{conn: conn}).response() //nolint:bodyclose // A 101 has none, a Refused takes it, and who ends conn ends it.
 	if err != nil {
 		return nil, nil, err
 	}

@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-func refusedBy(t *testing.T, ctx context.Context, address string) *Refused {
+func refusedBy(ctx context.Context, t *testing.T, address string) *Refused {
 	t.Helper()
 	_, err := NewDialer("").Dial(ctx, at(address), clientHead(t, at(), ""))
 	refused, ok := errors.AsType[*Refused](err)
@@ -37,7 +37,7 @@ func passOn(t *testing.T, address string) map[string]*http.Response {
 	responses := map[string]*http.Response{}
 
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		refused := refusedBy(t, r.Context(), address)
+		refused := refusedBy(r.Context(), t, address)
 		if err := refused.Write(w); err != nil {
 			panic(http.ErrAbortHandler)
 		}
@@ -56,7 +56,7 @@ func passOn(t *testing.T, address string) map[string]*http.Response {
 	}
 
 	var raw bytes.Buffer
-	n, err := refusedBy(t, patient(t), address).WriteTo(&raw)
+	n, err := refusedBy(patient(t), t, address).WriteTo(&raw)
 	if n == 0 || err == nil && !strings.Contains(raw.String(), "Connection: close\r\n") {
 		t.Fatalf("wrote %d bytes, %v: %s", n, err, raw.String())
 	}
@@ -169,7 +169,7 @@ func TestRefusalEndsWithItsContext(t *testing.T) {
 		close(closed)
 	})
 	ctx, cancel := context.WithCancel(patient(t))
-	refused := refusedBy(t, ctx, address)
+	refused := refusedBy(ctx, t, address)
 	if refused.Address != address {
 		t.Errorf("address is %s, want %s", refused.Address, address)
 	}
@@ -181,7 +181,7 @@ func TestRefusalEndsWithItsContext(t *testing.T) {
 }
 
 func TestRefusalsBodyIsBoundedInTime(t *testing.T) {
-	refused := refusedBy(t, patient(t), answering(t, always("HTTP/1.1 403 Forbidden\r\n\r\nabc"), untilClosed))
+	refused := refusedBy(patient(t), t, answering(t, always("HTTP/1.1 403 Forbidden\r\n\r\nabc"), untilClosed))
 	refused.Body.(*body).within(50 * time.Millisecond)
 	if got, err := io.ReadAll(refused.Body); string(got) != "abc" || !IsTimeout(err) {
 		t.Errorf("read %q, %v; want a timeout", got, err)
@@ -199,7 +199,7 @@ func TestKeptRefusalNeedsNoUpstream(t *testing.T) {
 		{"truncated", "Content-Type: text/plain\r\nContent-Length: 9\r\n\r\nabc", "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			refused := refusedBy(t, patient(t), answering(t, always("HTTP/1.1 503 Service Unavailable\r\n"+test.answer), nil))
+			refused := refusedBy(patient(t), t, answering(t, always("HTTP/1.1 503 Service Unavailable\r\n"+test.answer), nil))
 			refused.keep()
 			var raw bytes.Buffer
 			if _, err := refused.WriteTo(&raw); err != nil {
