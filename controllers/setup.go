@@ -21,6 +21,7 @@ import (
 	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
 	"github.com/wsproxy/wsproxy/controllers/apply"
 	"github.com/wsproxy/wsproxy/controllers/certificates"
+	"github.com/wsproxy/wsproxy/controllers/defaultclass"
 	"github.com/wsproxy/wsproxy/controllers/objects"
 	"github.com/wsproxy/wsproxy/controllers/proxy"
 	"github.com/wsproxy/wsproxy/controllers/push"
@@ -39,6 +40,8 @@ type Options struct {
 	Image string
 	// Certificates says how long they live.
 	Certificates certificates.Policy
+	// DefaultClass is the class that comes with the installation. nil: none.
+	DefaultClass defaultclass.Spec
 	// Registerer of the metrics.
 	Registerer prometheus.Registerer
 	// ControlAddress returns where a pod that has an IP is reached, host:port.
@@ -98,8 +101,8 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 		ControlAddress: options.ControlAddress,
 		Now:            time.Now,
 	}
-	authority.OnChange(func() {
-		for _, name := range reconciler.All(context.Background()) {
+	authority.OnChange(func(ctx context.Context) {
+		for _, name := range reconciler.All(ctx) {
 			signals.Proxy(name)
 		}
 	})
@@ -112,6 +115,12 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 	}
 	if err := reconciler.SetupWithManager(ctx, m, signals); err != nil {
 		return nil, fmt.Errorf("add WebSocketProxy controller: %w", err)
+	}
+	if options.DefaultClass != nil {
+		class := &defaultclass.Reconciler{Client: m.GetClient(), Spec: options.DefaultClass}
+		if err := class.SetupWithManager(m); err != nil {
+			return nil, fmt.Errorf("add default class: %w", err)
+		}
 	}
 	return authority, nil
 }

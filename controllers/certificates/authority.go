@@ -35,7 +35,7 @@ type Authority struct {
 	// client is the operator's own certificate, kept in memory only.
 	client *Pair
 	// changed are called after every change of the state.
-	changed []func()
+	changed []func(context.Context)
 }
 
 // Options of an Authority; each is required.
@@ -63,7 +63,7 @@ func New(options Options) *Authority { return &Authority{options: options} }
 
 // OnChange registers a function that is called after the authority was loaded
 // and after each step of a rotation, from the goroutine of the reconciler.
-func (a *Authority) OnChange(f func()) {
+func (a *Authority) OnChange(f func(context.Context)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.changed = append(a.changed, f)
@@ -99,7 +99,7 @@ func (a *Authority) Reconcile(ctx context.Context, _ reconcile.Request) (reconci
 		logr.FromContextOrDiscard(ctx).Info("certificate authority written",
 			"trusted", len(next.trusted()), "expires", next.Current.Certificate.NotAfter)
 	}
-	a.adopt(next)
+	a.adopt(ctx, next)
 	return reconcile.Result{RequeueAfter: max(next.Due(a.options.Policy).Sub(now), time.Second)}, nil
 }
 
@@ -138,7 +138,7 @@ func (a *Authority) store(ctx context.Context, state State, resourceVersion stri
 }
 
 // adopt takes a state over and tells those who asked to be told.
-func (a *Authority) adopt(next State) {
+func (a *Authority) adopt(ctx context.Context, next State) {
 	a.mu.Lock()
 	if a.state.equal(next) {
 		a.mu.Unlock()
@@ -148,7 +148,7 @@ func (a *Authority) adopt(next State) {
 	changed := a.changed
 	a.mu.Unlock()
 	for _, f := range changed {
-		f()
+		f(ctx)
 	}
 }
 

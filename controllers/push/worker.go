@@ -118,7 +118,7 @@ func (w *worker) run() {
 		case w.ctx.Err() != nil:
 			return
 		case err != nil:
-			pause = retry + rand.N(retry/5)
+			pause = retry + rand.N(retry/5) // #nosec G404 -- jitter.
 			retry = min(2*retry, w.pusher.options.Retry)
 		default:
 			retry = firstRetry

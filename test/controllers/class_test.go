@@ -4,10 +4,10 @@
 package controllers
 
 import (
-	"testing"
-
 	"errors"
 	"fmt"
+	"testing"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
