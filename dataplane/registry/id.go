@@ -5,32 +5,20 @@ package registry
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base32"
 	"fmt"
 	"time"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
 
+// The form of names is a contract; it is described where these come from.
 const (
-	// podUIDChars of base32 are 50 bits of the hash of the pod's UID: among
-	// 10,000 pods two share them with a probability of 1 to 20 million, and they
-	// would have to have booted within the same tenth of a second as well.
-	podUIDChars = 10
-	// bootChars of base32 are 35 bits: tenths of seconds since 1970 until 2078.
-	bootChars = 7
-	// sequenceChars of base32 are 40 bits: at 10,000 connections a second they
-	// last for three years.
-	sequenceChars = 8
-
-	podIDLength = podUIDChars + bootChars
-	nameLength  = podIDLength + 1 + sequenceChars
+	podUIDChars   = dataplanev1alpha1.PodPrefixLength
+	bootChars     = dataplanev1alpha1.BootLength
+	sequenceChars = dataplanev1alpha1.SequenceLength
+	podIDLength   = dataplanev1alpha1.PodIDLength
+	nameLength    = dataplanev1alpha1.NameLength
 )
-
-// digits is the alphabet of base32hex (RFC 4648 section 7) in lower case: legal
-// in a DNS label, and numbers of equal length sort as their values do.
-const digits = "0123456789abcdefghijklmnopqrstuv"
-
-var encoding = base32.NewEncoding(digits).WithPadding(base32.NoPadding)
 
 // PodID identifies one run of a data-plane process. It is the first part of the
 // names of all its connections: 17 characters out of 0-9 and a-v.
@@ -40,9 +28,8 @@ type PodID string
 // with the given UID. A container that is restarted in the same pod is another
 // one, and sorts after its predecessor.
 func NewPodID(podUID string, boot time.Time) PodID {
-	hash := sha256.Sum256([]byte(podUID))
 	id := make([]byte, 0, podIDLength)
-	id = append(id, encoding.EncodeToString(hash[:])[:podUIDChars]...)
+	id = append(id, dataplanev1alpha1.PodPrefix(podUID)...)
 	return PodID(appendNumber(id, uint64(boot.UnixMilli()/100), bootChars))
 }
 
@@ -81,7 +68,7 @@ func appendName(to []byte, pod PodID, sequence uint64) []byte {
 // appendNumber appends the lowest 5*chars bits of n, most significant first.
 func appendNumber(to []byte, n uint64, chars int) []byte {
 	for shift := 5 * (chars - 1); shift >= 0; shift -= 5 {
-		to = append(to, digits[n>>shift&31])
+		to = append(to, dataplanev1alpha1.NameDigits[n>>shift&31])
 	}
 	return to
 }
@@ -89,31 +76,6 @@ func appendNumber(to []byte, n uint64, chars int) []byte {
 // parseName is the inverse of Name; it reports false for a name that this
 // package cannot have issued.
 func parseName(name string) (pod PodID, sequence uint64, ok bool) {
-	if len(name) != nameLength || name[podIDLength] != '-' {
-		return "", 0, false
-	}
-	for i := range len(name) {
-		d, ok := digit(name[i])
-		if i == podIDLength {
-			continue
-		}
-		if !ok {
-			return "", 0, false
-		}
-		if i > podIDLength {
-			sequence = sequence<<5 | d
-		}
-	}
-	return PodID(name[:podIDLength]), sequence, true
-}
-
-func digit(char byte) (value uint64, ok bool) {
-	switch {
-	case '0' <= char && char <= '9':
-		return uint64(char - '0'), true
-	case 'a' <= char && char <= 'v':
-		return uint64(char-'a') + 10, true
-	default:
-		return 0, false
-	}
+	id, sequence, ok := dataplanev1alpha1.ParseName(name)
+	return PodID(id), sequence, ok
 }
