@@ -14,6 +14,7 @@ import (
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	"github.com/wsproxy/wsproxy/controllers/certificates"
+	"github.com/wsproxy/wsproxy/controllers/defaultclass"
 )
 
 // flags are what the operator is told on its command line.
@@ -25,6 +26,7 @@ type flags struct {
 	leaderElect    bool
 	version        bool
 	certificates   certificates.Policy
+	defaultClass   defaultclass.Spec
 	log            zap.Options
 }
 
@@ -41,6 +43,11 @@ func parse(arguments []string) (flags, error) {
 	set.StringVar(&f.healthAddress, "health-address", ":8081", "address that serves /healthz and /readyz over plain HTTP; 0 switches it off")
 	set.BoolVar(&f.leaderElect, "leader-elect", true, "let one of several operators work at a time")
 	set.BoolVar(&f.version, "version", false, "print the version and exit")
+	set.Func("default-class", "JSON of the spec of the WebSocketProxyClass \"default\", which is kept as it says; absent: that class is the users' to make",
+		func(text string) (err error) {
+			f.defaultClass, err = defaultclass.Parse(text)
+			return err
+		})
 	set.DurationVar(&f.certificates.CAValidity, "ca-validity", f.certificates.CAValidity,
 		"life of the certificate authority, which is replaced after two thirds of it")
 	set.DurationVar(&f.certificates.LeafValidity, "certificate-validity", f.certificates.LeafValidity,

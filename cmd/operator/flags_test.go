@@ -25,6 +25,7 @@ func TestParse(t *testing.T) {
 		"an argument":         {"--dataplane-image=x --namespace=n more", `unexpected argument "more"`},
 		"a short authority":   {"--dataplane-image=x --namespace=n --ca-validity=1h --ca-overlap=30m", "--ca-validity"},
 		"no certificate life": {"--dataplane-image=x --namespace=n --certificate-validity=0s", "--certificate-validity"},
+		"a bad default class": {`--dataplane-image=x --namespace=n --default-class={"setting":{}}`, `unknown field "setting"`},
 		"no such flag":        {"--bogus", "not defined"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -74,6 +74,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 		Namespace:    f.namespace,
 		Image:        f.image,
 		Certificates: f.certificates,
+		DefaultClass: f.defaultClass,
 		Registerer:   metrics.Registry,
 	}); err != nil {
 		return err

@@ -62,8 +62,10 @@ func (r *Reconciler) desired() *unstructured.Unstructured {
 				"app.kubernetes.io/managed-by": "wsproxy-operator",
 			},
 		},
-		"spec": map[string]any(r.Spec),
 	}}
+	if len(r.Spec) > 0 {
+		class.Object["spec"] = map[string]any(r.Spec)
+	}
 	class.SetGroupVersionKind(wsproxyv1alpha1.GroupVersion.WithKind("WebSocketProxyClass"))
 	return class.DeepCopy()
 }

