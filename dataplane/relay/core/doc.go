@@ -24,6 +24,11 @@
 // Calls are serialised by the driver. For each side one writer at a time does:
 // Take, write, Wrote. The bytes of a Receive are referred to by the next Take of
 // the other side, so the buffer they are in may be read into again only after
-// that Take's Wrote. After any call the driver looks at Pending of both sides,
-// at Next, and at Effects.
+// that Take's Wrote. Between a Take of one side and its Wrote there is no Receive
+// from the other: what came could not be passed on, and that is the backpressure.
+// Everything else may be called meanwhile, but for Attached. After any call the
+// driver looks at Pending of both sides and at Effects, and at Next where they
+// say Rearm.
+//
+// sim_test.go has a driver in 200 lines that does all of this.
 package core
