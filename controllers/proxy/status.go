@@ -32,7 +32,7 @@ func (r *Reconciler) report(ctx context.Context, w *work) error {
 	}
 	after := before.DeepCopy()
 	fill(after, w)
-	r.count(after, w)
+	counted := r.count(after, w)
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil
 	}
@@ -41,6 +41,15 @@ func (r *Reconciler) report(ctx context.Context, w *work) error {
 	patch := client.MergeFromWithOptions(w.proxy, client.MergeFromWithOptimisticLock{})
 	if err := r.Client.Status().Patch(ctx, next, patch, client.FieldOwner(objects.FieldOwner)); err != nil {
 		return err
+	}
+	if counted {
+		// Not before it is written: a conflict would cost another interval.
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.counted == nil {
+			r.counted = map[types.NamespacedName]time.Time{}
+		}
+		r.counted[w.key] = w.now
 	}
 	r.announce(w, before.Conditions, after.Conditions)
 	return nil
@@ -116,27 +125,24 @@ func dataplane(w *work) wsproxyv1alpha1.DataplaneStatus {
 }
 
 // count refreshes the number of connections, which changes all the time and must
-// not make the status do so.
-func (r *Reconciler) count(status *wsproxyv1alpha1.WebSocketProxyStatus, w *work) {
+// not make the status do so, and says whether it did.
+func (r *Reconciler) count(status *wsproxyv1alpha1.WebSocketProxyStatus, w *work) bool {
 	if r.starting(w) {
-		return
+		return false
 	}
 	var connections int64
 	for _, p := range w.pods {
 		connections += p.pushed.Connections
 	}
 	if connections == status.Connections {
-		return
+		return false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if wait := connectionsInterval - w.now.Sub(r.counted[w.key]); wait > 0 {
 		w.after(wait)
-		return
+		return false
 	}
-	if r.counted == nil {
-		r.counted = map[types.NamespacedName]time.Time{}
-	}
-	r.counted[w.key] = w.now
 	status.Connections = connections
+	return true
 }
