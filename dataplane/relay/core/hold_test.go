@@ -249,6 +249,14 @@ func TestNothingOfAnUpstreamBehindItsCloseFrameReachesTheClient(t *testing.T) {
 	h.want(Client, "text before", "text next")
 }
 
+func TestNothingIsHeardOfASideThatIsGone(t *testing.T) {
+	h := held(t, nil)
+	h.receive(Upstream, text(Upstream, "late"))
+	h.attach()
+	h.receive(Upstream, text(Upstream, "next"))
+	h.want(Client, "text next")
+}
+
 func TestSwitchedOnWithinAMessageTheConnectionHealsAgainFromTheNextOneOn(t *testing.T) {
 	h := open(t, nil)
 	h.receive(Client, begin(Client, "half"))

@@ -34,7 +34,6 @@ func (c *Conn) Lost(now Instant, side Side, how Lossage) {
 	if side == Upstream {
 		c.detach()
 	}
-	cutOff := leg.in.midMessage()
 	leg.gone = true
 	leg.out.dropQueue()
 	if side == Client && how == Silence {
@@ -51,7 +50,7 @@ func (c *Conn) Lost(now Instant, side Side, how Lossage) {
 	case side == Client:
 		c.begin(now, End{By: ByNetwork, Cause: CauseClientLost, Code: wire.CloseAbnormal, Reason: "client " + how.String()}, closeGrace)
 		c.enqueue(Upstream, wire.Close, wire.AppendClose(nil, wire.CloseGoingAway, "client lost"))
-	case !cutOff && c.mayHold():
+	case c.mayHold():
 		c.startHold(now, nil)
 		return
 	default:

@@ -142,6 +142,14 @@ func TestControlFramesThatWereNotWrittenAreNotForTheNextUpstream(t *testing.T) {
 	h.want(Upstream, "text a", "text b")
 }
 
+func TestAPongDoesNotOvertakeWhatWasKept(t *testing.T) {
+	h := held(t, nil)
+	h.receive(Client, text(Client, "kept"))
+	h.attach()
+	h.receive(Client, pong(Client, "was being read when the upstream came"))
+	h.want(Upstream, "text kept")
+}
+
 func TestStalePongsDoNotReachTheNextUpstream(t *testing.T) {
 	for name, tc := range map[string]struct{ before, after, want []string }{
 		"one":                           {[]string{"a"}, []string{"a"}, nil},

@@ -70,7 +70,6 @@ type sim struct {
 	settings    Settings
 	maxBuffer   int // the largest BufferBytes that were in force
 	replayFixed bool
-	lostSeen    bool // a Lost because of silence may have happened
 	maxGrace    time.Duration
 
 	client    *simPeer
@@ -406,7 +405,7 @@ func (s *sim) pass(d time.Duration) {
 		s.now = max(s.now, s.armed)
 		s.armed = 0
 		due := s.conn.Next()
-		s.conn.Tick(s.now, func(side Side) uint64 { return 0 })
+		s.conn.Tick(s.now, func(Side) uint64 { return 0 })
 		s.after("tick")
 		if next := s.conn.Next(); due != 0 && due <= s.now && next != 0 && next <= s.now {
 			// Another thing may be due in the same moment, but not for ever.
