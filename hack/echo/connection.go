@@ -21,8 +21,12 @@ import (
 const patience = 1500 * time.Millisecond
 
 // pause is how long nothing must have followed an answer: what the peer sent
-// together with the answered message is in our socket by then.
-const pause = 10 * time.Millisecond
+// together with the answered message has been read by then, also on a machine
+// that is busy.
+const pause = 50 * time.Millisecond
+
+// farewell is the reason of our close frame.
+const farewell = "the server is going away"
 
 // message is what one read returned.
 type message struct {
@@ -116,28 +120,44 @@ func (c *connections) answer(conn *websocket.Conn, messages <-chan message, beha
 	leaving := c.leaving
 	var impatient, quiet <-chan time.Time
 	for answered := 0; ; {
+		var m message
+		var ok bool
+		// A peer that never pauses must not keep us.
 		select {
-		case m, ok := <-messages:
-			if !ok {
-				return 0, ""
-			}
-			time.Sleep(behavior.delay)
-			if conn.WriteMessage(m.kind, m.payload) != nil {
-				return 0, ""
-			}
-			answered++
-			if behavior.closes(answered) {
-				return behavior.code, "as asked"
-			}
-			if leaving == nil {
-				quiet = time.After(pause)
-			}
 		case <-leaving:
 			leaving, impatient = nil, time.After(patience)
-		case <-quiet:
-			return websocket.CloseGoingAway, "the server is going away"
 		case <-impatient:
-			return websocket.CloseGoingAway, "the server is going away"
+			return websocket.CloseGoingAway, farewell
+		default:
+		}
+		// A message that is there comes before the end of a pause that is over.
+		select {
+		case m, ok = <-messages:
+		default:
+			select {
+			case m, ok = <-messages:
+			case <-leaving:
+				leaving, impatient = nil, time.After(patience)
+				continue
+			case <-quiet:
+				return websocket.CloseGoingAway, farewell
+			case <-impatient:
+				return websocket.CloseGoingAway, farewell
+			}
+		}
+		if !ok {
+			return 0, ""
+		}
+		time.Sleep(behavior.delay)
+		if conn.WriteMessage(m.kind, m.payload) != nil {
+			return 0, ""
+		}
+		answered++
+		if behavior.closes(answered) {
+			return behavior.code, "as asked"
+		}
+		if leaving == nil {
+			quiet = time.After(pause)
 		}
 	}
 }

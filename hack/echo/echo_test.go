@@ -111,6 +111,32 @@ func TestGoodbyeClosesASilentConnection(t *testing.T) {
 	}
 }
 
+func TestGoodbyeLeavesAPeerThatNeverPauses(t *testing.T) {
+	c, url := serve(t)
+	conn, _ := dial(t, url)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		for conn.WriteMessage(websocket.TextMessage, []byte("x")) == nil {
+		}
+	}()
+	hear(t, conn, websocket.TextMessage, "x")
+	left := make(chan error, 1)
+	go func() { left <- c.goodbye(t.Context()) }()
+	var err error
+	for err == nil {
+		_, _, err = conn.ReadMessage()
+	}
+	if !websocket.IsCloseError(err, websocket.CloseGoingAway) {
+		t.Errorf("read ended with %v, want close code 1001", err)
+	}
+	_ = conn.Close()
+	<-over
+	if err := <-left; err != nil {
+		t.Errorf("goodbye: %v", err)
+	}
+}
+
 func TestGoodbyeDoesNotWaitForEver(t *testing.T) {
 	c, url := serve(t)
 	conn, _ := dial(t, url)
