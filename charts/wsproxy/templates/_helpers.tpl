@@ -1,0 +1,73 @@
+{{/*
+Names are not derived from the release: an installation is one per cluster, since its CRDs and its APIService are, and
+the operator finds its own objects by name.
+*/}}
+
+{{/* wsproxy.labels takes {root, component}: the labels of an object, never those of a pod or a selector. With the
+chart's version among them, a new version of the chart alone would replace every pod. */}}
+{{- define "wsproxy.labels" -}}
+{{ include "wsproxy.selector" . }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* wsproxy.selector takes {root, component}. A Deployment's selector can never be changed. */}}
+{{- define "wsproxy.selector" -}}
+app.kubernetes.io/name: wsproxy
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* wsproxy.image takes {root, image}, where image is the repository of one component. */}}
+{{- define "wsproxy.image" -}}
+{{- with .root.Values.image.registry }}{{ . }}/{{ end }}
+{{- .image.repository }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
+{{- end }}
+
+{{/* wsproxy.podMetadata takes {root, component}: what a pod template starts with. */}}
+{{- define "wsproxy.podMetadata" -}}
+{{- with .root.Values.podAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+labels:
+  {{- with .root.Values.podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- include "wsproxy.selector" . | nindent 2 }}
+{{- end }}
+
+{{/* wsproxy.placement takes {root, component}: where pods of operator and apiserver run. Two of a kind are kept apart
+where that is possible. */}}
+{{- define "wsproxy.placement" -}}
+{{- with .root.Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .root.Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .root.Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+topologySpreadConstraints:
+- maxSkew: 1
+  topologyKey: kubernetes.io/hostname
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- include "wsproxy.selector" . | nindent 6 }}
+{{- end }}
+
+{{/* wsproxy.defaultClass is the spec of the default class: what the values set of it, and nothing else. */}}
+{{- define "wsproxy.defaultClass" -}}
+{{- $spec := dict }}
+{{- range $field := list "settings" "limits" "drain" "podTemplate" "allowedOverrides" }}
+{{- with get $.Values.defaultClass $field }}
+{{- $_ := set $spec $field . }}
+{{- end }}
+{{- end }}
+{{- toJson $spec }}
+{{- end }}
