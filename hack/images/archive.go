@@ -83,7 +83,7 @@ func pack(archive, name, binary, arch string, certificates []byte) error {
 	}
 	index, err := json.Marshal([]manifest{{
 		Config:   "config.json",
-		RepoTags: []string{"localhost/wsproxy/" + name + ":dev"},
+		RepoTags: []string{tag(name)},
 		Layers:   []string{"base.tar", "top.tar"},
 	}})
 	if err != nil {
@@ -94,6 +94,9 @@ func pack(archive, name, binary, arch string, certificates []byte) error {
 			file{"base.tar", 0o644, base}, file{"top.tar", 0o644, top})
 	})
 }
+
+// tag is the name by which the manifests of config/ find an image.
+func tag(name string) string { return "localhost/wsproxy/" + name + ":dev" }
 
 func digest(b []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(b)) }
 

@@ -60,6 +60,8 @@ func run(ctx context.Context, f flags) error {
 			continue
 		}
 		binary := filepath.Join(f.bin, image.name)
+		// The first build takes minutes, and somebody may be waiting.
+		fmt.Fprintln(os.Stderr, "building", binary)
 		if err := build(ctx, binary, image.pkg, f.version, f.arch); err != nil {
 			return fmt.Errorf("build %s: %w", image.name, err)
 		}
@@ -70,7 +72,7 @@ func run(ctx context.Context, f flags) error {
 		if err := pack(archive, image.name, binary, f.arch, certificates); err != nil {
 			return fmt.Errorf("pack %s: %w", image.name, err)
 		}
-		fmt.Printf("%s  localhost/wsproxy/%s:dev\n", archive, image.name)
+		fmt.Fprintln(os.Stderr, "packed  ", archive, "as", tag(image.name))
 	}
 	return nil
 }
