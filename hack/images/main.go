@@ -56,7 +56,7 @@ func run(ctx context.Context, f flags) error {
 		return fmt.Errorf("make folder: %w", err)
 	}
 	for _, image := range images {
-		if _, err := os.Stat(image.pkg); errors.Is(err, fs.ErrNotExist) {
+		if !exists(image.pkg) {
 			continue
 		}
 		binary := filepath.Join(f.bin, image.name)
@@ -75,4 +75,10 @@ func run(ctx context.Context, f flags) error {
 		fmt.Fprintln(os.Stderr, "packed  ", archive, "as", tag(image.name))
 	}
 	return nil
+}
+
+// exists says whether there is a Go package in a folder.
+func exists(folder string) bool {
+	files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+	return err == nil && len(files) > 0
 }
