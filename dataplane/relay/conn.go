@@ -265,7 +265,7 @@ func (c *conn) endLocked() {
 		"by", end.By, "cause", end.Cause, "code", end.Code, "reason", end.Reason, "closeFrameCutOff", end.Cut,
 		"messagesFromClient", c.core.Messages(core.Client), "messagesFromUpstream", c.core.Messages(core.Upstream),
 		"bytesFromClient", c.core.Bytes(core.Client), "bytesFromUpstream", c.core.Bytes(core.Upstream),
-		"reconnects", c.core.Reconnects(), "possiblyLost", c.core.PossiblyLost(),
+		"reconnects", c.core.Reconnects(), "possiblyLost", c.core.PossiblyLost(), "undelivered", c.core.Undelivered(),
 		"seconds", now().Sub(c.core.Opened()).Seconds())
 	c.leave()
 }

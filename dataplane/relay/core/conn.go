@@ -110,6 +110,13 @@ func (c *Conn) Attempt() int { return c.hold.failed + 1 }
 // upstream that was lost before it acknowledged them.
 func (c *Conn) PossiblyLost() uint64 { return c.hold.possiblyLost }
 
+// Undelivered returns how many whole messages of the client were not handed over
+// to any upstream. While it is held they wait; where the connection has ended they
+// are lost, and known to be.
+func (c *Conn) Undelivered() uint64 {
+	return c.legs[Client].in.messages - min(c.hold.delivered, c.legs[Client].in.messages)
+}
+
 // TakeEffects returns what there is to do since the last call.
 func (c *Conn) TakeEffects() Effects {
 	e := c.effects

@@ -365,3 +365,19 @@ func TestWhatIsKeptIsWhatWasSent(t *testing.T) {
 		t.Error("what was kept was not written as it was sent")
 	}
 }
+
+func TestWhatNoUpstreamWasToldIsKnownAtTheEnd(t *testing.T) {
+	h := open(t, reconnecting)
+	h.receive(Client, text(Client, "1"))
+	h.written(Upstream)
+	if got := h.Undelivered(); got != 0 {
+		t.Errorf("%d undelivered, want none", got)
+	}
+	h.lose(Upstream, EndOfStream)
+	h.receive(Client, text(Client, "2"), text(Client, "3"), closing(Client, 1000, ""))
+	h.written(Client)
+	h.wantPhase(Done)
+	if got := h.Undelivered(); got != 2 {
+		t.Errorf("%d undelivered, want 2", got)
+	}
+}
