@@ -1,0 +1,74 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"net/http"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	openapinamer "k8s.io/apiserver/pkg/endpoints/openapi"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/healthz"
+	"k8s.io/apiserver/pkg/util/compatibility"
+
+	connectionsv1alpha1 "github.com/wsproxy/wsproxy/api/connections/v1alpha1"
+	"github.com/wsproxy/wsproxy/apiserver/connections"
+	"github.com/wsproxy/wsproxy/apiserver/fleet"
+	"github.com/wsproxy/wsproxy/apiserver/openapi"
+	"github.com/wsproxy/wsproxy/apiserver/throttle"
+)
+
+// Config is what a Server is made of.
+type Config struct {
+	// Generic is how requests come in, from NewGenericConfig.
+	Generic *genericapiserver.Config
+	// Fleet is which pods are asked, and how.
+	Fleet fleet.Options
+	// Changes is what each user may change.
+	Changes throttle.Options
+
+	scheme *runtime.Scheme
+	codecs serializer.CodecFactory
+}
+
+// NewConfig returns a Config whose Generic part describes the types of the group.
+// What is missing is how to serve, to authenticate and to authorize.
+//
+// version is what the server says it is.
+func NewConfig(version string) (*Config, error) {
+	scheme, err := NewScheme()
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{scheme: scheme, codecs: serializer.NewCodecFactory(scheme)}
+	c.Generic = genericapiserver.NewConfig(c.codecs)
+	// Without these two, completing panics and installing fails.
+	c.Generic.EffectiveVersion = compatibility.DefaultBuildEffectiveVersion()
+	namer := openapinamer.NewDefinitionNamer(scheme)
+	c.Generic.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, namer)
+	c.Generic.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
+	c.Generic.OpenAPIConfig.Info.Title, c.Generic.OpenAPIConfig.Info.Version = "wsproxy", version
+	c.Generic.OpenAPIV3Config.Info.Title, c.Generic.OpenAPIV3Config.Info.Version = "wsproxy", version
+	return c, nil
+}
+
+// Complete makes the server. Nothing runs yet.
+func (c *Config) Complete() (*Server, error) {
+	pods, err := fleet.New(c.Fleet)
+	if err != nil {
+		return nil, err
+	}
+	c.Generic.AddReadyzChecks(healthz.NamedCheck("pods-known", func(*http.Request) error { return pods.Ready() }))
+	generic, err := c.Generic.Complete(nil).New("wsproxy-apiserver", genericapiserver.NewEmptyDelegate())
+	if err != nil {
+		return nil, err
+	}
+	group := genericapiserver.NewDefaultAPIGroupInfo(connectionsv1alpha1.Group, c.scheme, runtime.NewParameterCodec(c.scheme), c.codecs)
+	group.VersionedResourcesStorageMap[connectionsv1alpha1.GroupVersion.Version] = connections.Resources(pods, throttle.New(c.Changes))
+	if err := generic.InstallAPIGroup(&group); err != nil {
+		return nil, err
+	}
+	return &Server{Generic: generic, Fleet: pods}, nil
+}

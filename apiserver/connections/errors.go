@@ -1,0 +1,92 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package connections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	connectionsv1alpha1 "github.com/wsproxy/wsproxy/api/connections/v1alpha1"
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/apiserver/fleet"
+)
+
+// retryAfterSeconds is when it is worth to ask again for what a pod did not
+// answer. Clients ask up to ten times, and each time they wait for the pod.
+const retryAfterSeconds = 1
+
+var (
+	resource       = connectionsv1alpha1.Resource(connectionsv1alpha1.ResourceConnections)
+	kindConnection = connectionsv1alpha1.GroupVersion.WithKind("WebSocketConnection").GroupKind()
+	kindDisconnect = connectionsv1alpha1.GroupVersion.WithKind("WebSocketDisconnect").GroupKind()
+)
+
+// apiError says in the words of Kubernetes what the fleet said. It is the only
+// place where that is decided.
+func apiError(ctx context.Context, name string, err error) error {
+	var refused *fleet.Refused
+	var decided apierrors.APIStatus
+	switch {
+	case errors.As(err, &decided):
+		return err
+	case errors.Is(err, fleet.ErrUnknown):
+		return apierrors.NewNotFound(resource, name)
+	case errors.As(err, &refused):
+		if refused.Code == codes.InvalidArgument {
+			return apierrors.NewBadRequest(refused.Message)
+		}
+		// It is closing already, or another one than the uid says.
+		return apierrors.NewConflict(resource, name, refused)
+	case ctx.Err() != nil:
+		return apierrors.NewTimeoutError(fmt.Sprintf("the request ended before the data-plane pods had answered: %v", ctx.Err()), retryAfterSeconds)
+	default:
+		return unavailable(name, err.Error())
+	}
+}
+
+// unavailable is the answer where nothing can be said, which is another one than
+// that there is nothing. name may be empty.
+func unavailable(name, why string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status:  metav1.StatusFailure,
+		Code:    http.StatusServiceUnavailable,
+		Reason:  metav1.StatusReasonServiceUnavailable,
+		Message: "cannot ask the data plane: " + why,
+		Details: &metav1.StatusDetails{
+			Group: resource.Group, Kind: resource.Resource, Name: name,
+			RetryAfterSeconds: retryAfterSeconds,
+		},
+	}}
+}
+
+// tooMany tells a user to wait.
+func tooMany(wait time.Duration) error {
+	return apierrors.NewTooManyRequests("too many changes by this user, others are not affected", int(math.Ceil(wait.Seconds())))
+}
+
+// checkName refuses to change what can never have been.
+func checkName(name string) error {
+	if _, _, ok := dataplanev1alpha1.ParseName(name); ok {
+		return nil
+	}
+	return apierrors.NewInvalid(kindConnection, name, field.ErrorList{field.Invalid(field.NewPath("metadata", "name"), name,
+		fmt.Sprintf("no connection was ever called this: a name has %d characters, the last %d of them after a hyphen, out of 0-9 and a-v",
+			dataplanev1alpha1.NameLength, dataplanev1alpha1.SequenceLength))})
+}
+
+// isClosing reports whether the fleet says that the connection is closing
+// already.
+func isClosing(err error) bool {
+	var refused *fleet.Refused
+	return errors.As(err, &refused) && refused.Code == codes.FailedPrecondition
+}

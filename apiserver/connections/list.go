@@ -1,0 +1,133 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package connections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/apiserver/pkg/warning"
+
+	connectionsv1alpha1 "github.com/wsproxy/wsproxy/api/connections/v1alpha1"
+	"github.com/wsproxy/wsproxy/apiserver/fleet"
+)
+
+const (
+	// maxLimit bounds a page: no client asks for more at a time.
+	maxLimit = 1_000_000
+	// maxNamed pods are named in a warning, which is a header; the annotation
+	// names them all.
+	maxNamed = 5
+)
+
+// List implements rest.Lister. It never hides that a pod did not answer.
+func (s *Storage) List(ctx context.Context, options *internalversion.ListOptions) (runtime.Object, error) {
+	list, unanswered, err := s.list(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	if len(unanswered) > 0 {
+		warning.AddWarning(ctx, "", incomplete(unanswered))
+	}
+	return list, nil
+}
+
+// list returns a page and the pods whose connections it lacks.
+func (s *Storage) list(ctx context.Context, options *internalversion.ListOptions) (*connectionsv1alpha1.WebSocketConnectionList, []*fleet.Unanswered, error) {
+	if err := checkVersion(options); err != nil {
+		return nil, nil, err
+	}
+	chosen := selectionOf(request.NamespaceValue(ctx), options)
+	from := position{Version: s.now().UnixMicro()}
+	query := fleet.Query{Keep: chosen.keep()}
+	if options != nil {
+		query.Limit = int(min(options.Limit, maxLimit))
+		if options.Continue != "" {
+			p, err := parseToken(options.Continue)
+			if err != nil {
+				return nil, nil, err
+			}
+			from, query.After = p, p.After
+		}
+	}
+	result, err := s.choose(ctx, chosen, query)
+	if err != nil {
+		return nil, nil, err
+	}
+	list := &connectionsv1alpha1.WebSocketConnectionList{Items: make([]connectionsv1alpha1.WebSocketConnection, 0, len(result.Entries))}
+	for _, e := range result.Entries {
+		list.Items = append(list.Items, *objectOf(e))
+	}
+	// Nothing can be resumed from this version; it says when the list was made.
+	list.ResourceVersion = strconv.FormatInt(from.Version, 10)
+	if result.More {
+		list.Continue = position{After: result.Entries[len(result.Entries)-1].Connection.GetName(), Version: from.Version}.token()
+	}
+	if len(result.Unanswered) > 0 {
+		list.Annotations = map[string]string{connectionsv1alpha1.AnnotationUnansweredPods: strings.Join(names(result.Unanswered), ",")}
+	}
+	return list, result.Unanswered, nil
+}
+
+// choose asks the pods that can have what is wanted.
+func (s *Storage) choose(ctx context.Context, chosen selection, query fleet.Query) (fleet.Result, error) {
+	if name, only := chosen.name(); only {
+		return s.selectOne(ctx, chosen, query, name)
+	}
+	if err := s.fleet.Ready(); err != nil {
+		return fleet.Result{}, unavailable("", err.Error())
+	}
+	query.Pods = s.fleet.Pods(chosen.pod)
+	result, err := s.fleet.List(ctx, query)
+	if err != nil {
+		return fleet.Result{}, apiError(ctx, "", err)
+	}
+	return result, nil
+}
+
+// selectOne is a list of at most one, by its name. Its owner is found as for a
+// get. When it does not answer, an empty list, even with a warning, would look
+// like the end of the connection to those who wait for that.
+func (s *Storage) selectOne(ctx context.Context, chosen selection, query fleet.Query, name string) (fleet.Result, error) {
+	if name <= query.After {
+		return fleet.Result{}, nil
+	}
+	entry, err := s.fleet.Get(ctx, chosen.namespace, name)
+	switch {
+	case errors.Is(err, fleet.ErrUnknown):
+		return fleet.Result{}, nil
+	case err != nil:
+		return fleet.Result{}, apiError(ctx, name, err)
+	case !chosen.pod(entry.Pod) || query.Keep != nil && !query.Keep(entry):
+		return fleet.Result{}, nil
+	}
+	return fleet.Result{Entries: []fleet.Entry{entry}}, nil
+}
+
+func names(unanswered []*fleet.Unanswered) []string {
+	all := make([]string, 0, len(unanswered))
+	for _, u := range unanswered {
+		all = append(all, u.Pod.String())
+	}
+	return all
+}
+
+// incomplete says which pods are missing, in one line.
+func incomplete(unanswered []*fleet.Unanswered) string {
+	all := names(unanswered)
+	text := fmt.Sprintf("%d data-plane pods did not answer, their connections are missing: ", len(all))
+	if len(all) == 1 {
+		text = "1 data-plane pod did not answer, its connections are missing: "
+	}
+	if more := len(all) - maxNamed; more > 0 {
+		return text + fmt.Sprintf("%s and %d more", strings.Join(all[:maxNamed], ", "), more)
+	}
+	return text + strings.Join(all, ", ")
+}

@@ -1,0 +1,96 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package connections
+
+import (
+	"strconv"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	connectionsv1alpha1 "github.com/wsproxy/wsproxy/api/connections/v1alpha1"
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+	"github.com/wsproxy/wsproxy/apiserver/fleet"
+)
+
+var phases = map[dataplanev1alpha1.Phase]connectionsv1alpha1.ConnectionPhase{
+	dataplanev1alpha1.Phase_PHASE_CONNECTING:   connectionsv1alpha1.ConnectionConnecting,
+	dataplanev1alpha1.Phase_PHASE_OPEN:         connectionsv1alpha1.ConnectionOpen,
+	dataplanev1alpha1.Phase_PHASE_RECONNECTING: connectionsv1alpha1.ConnectionReconnecting,
+	dataplanev1alpha1.Phase_PHASE_CLOSING:      connectionsv1alpha1.ConnectionClosing,
+}
+
+// objectOf returns the object that stands for a connection. Namespace, proxy and
+// pod are those of the pod that was asked, whatever it says.
+func objectOf(e fleet.Entry) *connectionsv1alpha1.WebSocketConnection {
+	c := e.Connection
+	object := &connectionsv1alpha1.WebSocketConnection{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:              c.GetName(),
+			Namespace:         e.Pod.Namespace,
+			UID:               types.UID(c.GetUid()),
+			ResourceVersion:   versionOf(c),
+			CreationTimestamp: metav1.NewTime(timeOf(c.GetConnectedAt()).Truncate(time.Second)),
+			Labels:            labelsOf(e.Pod),
+		},
+		Spec: connectionsv1alpha1.WebSocketConnectionSpec{
+			Proxy: e.Pod.Proxy,
+			Pod:   e.Pod.Name,
+			Client: connectionsv1alpha1.Client{
+				SourceIP:  c.GetSourceIp(),
+				UserAgent: c.GetUserAgent(),
+				Origin:    c.GetOrigin(),
+			},
+			Path:        c.GetPath(),
+			Subprotocol: c.GetSubprotocol(),
+			ConnectedAt: metav1.NewMicroTime(timeOf(c.GetConnectedAt())),
+		},
+		Status: connectionsv1alpha1.WebSocketConnectionStatus{
+			Phase:                  phases[c.GetPhase()],
+			LastActiveAt:           metav1.NewMicroTime(timeOf(c.GetLastActiveAt())),
+			FromClient:             trafficOf(c.GetFromClient()),
+			FromUpstream:           trafficOf(c.GetFromUpstream()),
+			Upstream:               c.GetUpstream(),
+			Reconnects:             c.GetReconnects(),
+			Reconnectable:          c.GetReconnectable(),
+			NotReconnectableReason: c.GetNotReconnectableReason(),
+			PossiblyLost:           c.GetPossiblyLost(),
+		},
+	}
+	if c.GetClosingSince() != nil {
+		object.DeletionTimestamp = new(metav1.NewTime(timeOf(c.GetClosingSince())))
+	}
+	return object
+}
+
+// labelsOf returns the labels of every connection of a pod.
+func labelsOf(p *fleet.Pod) labels.Set {
+	return labels.Set{wsproxyv1alpha1.LabelProxy: p.Proxy, wsproxyv1alpha1.LabelPod: p.Name}
+}
+
+// versionOf returns a resourceVersion that changes, and grows, exactly when the
+// phase or the upstream does, and that every replica computes alike: the
+// microsecond of the handshake, and the steps of its life since. A connection
+// goes from Connecting through Open and Reconnecting, and to Open again with one
+// more reconnect, until it is Closing.
+func versionOf(c *dataplanev1alpha1.Connection) string {
+	steps := int64(c.GetReconnects())*int64(dataplanev1alpha1.Phase_PHASE_CLOSING) + int64(c.GetPhase())
+	return strconv.FormatInt(max(timeOf(c.GetConnectedAt()).UnixMicro(), 0)+steps, 10)
+}
+
+func trafficOf(t *dataplanev1alpha1.Traffic) connectionsv1alpha1.Traffic {
+	return connectionsv1alpha1.Traffic{Messages: t.GetMessages(), Bytes: t.GetBytes()}
+}
+
+// timeOf returns the zero time for an absent one, which JSON shows as null.
+func timeOf(t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.AsTime()
+}

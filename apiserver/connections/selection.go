@@ -1,0 +1,141 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package connections
+
+import (
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	operators "k8s.io/apimachinery/pkg/selection"
+
+	connectionsv1alpha1 "github.com/wsproxy/wsproxy/api/connections/v1alpha1"
+	"github.com/wsproxy/wsproxy/apiserver/fleet"
+)
+
+// The fields that can be selected by.
+const (
+	fieldName      = "metadata.name"
+	fieldNamespace = "metadata.namespace"
+	fieldProxy     = "spec.proxy"
+	fieldPod       = "spec.pod"
+	fieldSourceIP  = "spec.sourceIP"
+	fieldPhase     = "status.phase"
+)
+
+// fieldPaths are the names under which the fields may be asked for. The address
+// of the client has two: where it is, and the one without the detour.
+var fieldPaths = map[string]string{
+	fieldName:              fieldName,
+	fieldNamespace:         fieldNamespace,
+	fieldProxy:             fieldProxy,
+	fieldPod:               fieldPod,
+	fieldSourceIP:          fieldSourceIP,
+	"spec.client.sourceIP": fieldSourceIP,
+	fieldPhase:             fieldPhase,
+}
+
+// AddFieldLabels makes a scheme accept the field selectors that List knows; any
+// other is a bad request before it comes here.
+func AddFieldLabels(scheme *runtime.Scheme) error {
+	kind := connectionsv1alpha1.GroupVersion.WithKind("WebSocketConnection")
+	return scheme.AddFieldLabelConversionFunc(kind, func(label, value string) (string, string, error) {
+		if known, ok := fieldPaths[label]; ok {
+			return known, value, nil
+		}
+		return "", "", fmt.Errorf("field label not supported: %s", label)
+	})
+}
+
+// selection says which connections are wanted.
+type selection struct {
+	namespace string // Empty: all.
+	labels    labels.Selector
+	fields    fields.Selector
+}
+
+func selectionOf(namespace string, options *internalversion.ListOptions) selection {
+	s := selection{namespace: namespace, labels: labels.Everything(), fields: fields.Everything()}
+	if options != nil && options.LabelSelector != nil {
+		s.labels = options.LabelSelector
+	}
+	if options != nil && options.FieldSelector != nil {
+		s.fields = options.FieldSelector
+	}
+	return s
+}
+
+// pod reports whether connections of a pod can be wanted. Labels are decided
+// here: all connections of a pod have the same ones.
+func (s selection) pod(p *fleet.Pod) bool {
+	if s.namespace != "" && p.Namespace != s.namespace || !s.labels.Matches(labelsOf(p)) {
+		return false
+	}
+	of := fields.Set{fieldNamespace: p.Namespace, fieldProxy: p.Proxy, fieldPod: p.Name}
+	for _, r := range s.fields.Requirements() {
+		if _, decided := of[r.Field]; decided && !matches(r, of) {
+			return false
+		}
+	}
+	return true
+}
+
+// keep returns what decides about a single connection, nil where pod has decided
+// it all.
+func (s selection) keep() func(fleet.Entry) bool {
+	undecided := false
+	for _, r := range s.fields.Requirements() {
+		switch r.Field {
+		case fieldNamespace, fieldProxy, fieldPod:
+		default:
+			undecided = true
+		}
+	}
+	if !undecided {
+		return nil
+	}
+	return func(e fleet.Entry) bool {
+		return s.fields.Matches(fields.Set{
+			fieldName:      e.Connection.GetName(),
+			fieldNamespace: e.Pod.Namespace,
+			fieldProxy:     e.Pod.Proxy,
+			fieldPod:       e.Pod.Name,
+			fieldSourceIP:  e.Connection.GetSourceIp(),
+			fieldPhase:     string(phases[e.Connection.GetPhase()]),
+		})
+	}
+}
+
+// name returns the only name that is wanted, if there is one.
+func (s selection) name() (string, bool) { return s.fields.RequiresExactMatch(fieldName) }
+
+func matches(r fields.Requirement, of fields.Set) bool {
+	return (of[r.Field] == r.Value) == (r.Operator != operators.NotEquals)
+}
+
+// checkVersion refuses what is asked for of the past: only the present is known.
+func checkVersion(options *internalversion.ListOptions) error {
+	if options == nil || options.ResourceVersion == "" {
+		return nil
+	}
+	if !isNumber(options.ResourceVersion) {
+		return apierrors.NewBadRequest(fmt.Sprintf("resourceVersion %q is no positive integer", options.ResourceVersion))
+	}
+	if options.ResourceVersionMatch == "Exact" {
+		return apierrors.NewResourceExpired("lists are of now, not of a resourceVersion")
+	}
+	return nil
+}
+
+func isNumber(s string) bool {
+	for _, c := range s {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 20
+}

@@ -1,0 +1,74 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package connections
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	connectionsv1alpha1 "github.com/wsproxy/wsproxy/api/connections/v1alpha1"
+	"github.com/wsproxy/wsproxy/apiserver/fleet"
+	"github.com/wsproxy/wsproxy/apiserver/throttle"
+)
+
+// Storage serves websocketconnections. It has no Create: what can be created is
+// watched by the quota controller of every cluster. It has no Watch before that
+// is right.
+type Storage struct {
+	fleet   *fleet.Fleet
+	changes *throttle.Throttle
+	now     func() time.Time
+}
+
+var (
+	_ rest.Storage                    = (*Storage)(nil)
+	_ rest.Scoper                     = (*Storage)(nil)
+	_ rest.SingularNameProvider       = (*Storage)(nil)
+	_ rest.ShortNamesProvider         = (*Storage)(nil)
+	_ rest.CategoriesProvider         = (*Storage)(nil)
+	_ rest.Getter                     = (*Storage)(nil)
+	_ rest.Lister                     = (*Storage)(nil)
+	_ rest.TableConvertor             = (*Storage)(nil)
+	_ rest.GracefulDeleter            = (*Storage)(nil)
+	_ rest.MayReturnFullObjectDeleter = (*Storage)(nil)
+	_ rest.CollectionDeleter          = (*Storage)(nil)
+)
+
+// Resources returns the storage of each resource of the group by its name in
+// URLs.
+func Resources(pods *fleet.Fleet, changes *throttle.Throttle) map[string]rest.Storage {
+	s := &Storage{fleet: pods, changes: changes, now: time.Now}
+	const parent = connectionsv1alpha1.ResourceConnections
+	return map[string]rest.Storage{
+		parent: s,
+		parent + "/" + connectionsv1alpha1.SubresourceStatus:     &Status{s},
+		parent + "/" + connectionsv1alpha1.SubresourceDisconnect: &Disconnect{s},
+	}
+}
+
+// New implements rest.Storage.
+func (*Storage) New() runtime.Object { return &connectionsv1alpha1.WebSocketConnection{} }
+
+// NewList implements rest.Lister.
+func (*Storage) NewList() runtime.Object { return &connectionsv1alpha1.WebSocketConnectionList{} }
+
+// Destroy implements rest.Storage. The fleet is closed by who made it.
+func (*Storage) Destroy() {}
+
+// NamespaceScoped implements rest.Scoper.
+func (*Storage) NamespaceScoped() bool { return true }
+
+// GetSingularName implements rest.SingularNameProvider.
+func (*Storage) GetSingularName() string { return "websocketconnection" }
+
+// ShortNames implements rest.ShortNamesProvider.
+func (*Storage) ShortNames() []string { return []string{"wsc"} }
+
+// Categories implements rest.CategoriesProvider.
+func (*Storage) Categories() []string { return []string{"wsproxy"} }
+
+// DeleteReturnsDeletedObject implements rest.MayReturnFullObjectDeleter.
+func (*Storage) DeleteReturnsDeletedObject() bool { return true }

@@ -1,0 +1,201 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/tools/cache"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+)
+
+// Options of a Fleet; each is required but for what says otherwise.
+type Options struct {
+	// Pods reads pods of any namespace.
+	Pods corev1client.PodsGetter
+	// ClientDir holds FileClientCert, FileClientKey and FileCA. They are read at
+	// each handshake.
+	ClientDir string
+	// Timeout is how long a pod may take to answer, or to go on answering.
+	// Default 3 s.
+	Timeout time.Duration
+	// Port is the control port of every pod. Default
+	// dataplanev1alpha1.PortControl.
+	Port   int
+	Logger logr.Logger
+}
+
+// Fleet is all data-plane pods of the cluster. Any number of goroutines may use
+// it.
+type Fleet struct {
+	options  Options
+	informer cache.SharedIndexInformer
+	synced   cache.InformerSynced
+	looks    looks
+
+	mu sync.Mutex
+	// The fields below are guarded by mu.
+	pods map[types.UID]*Pod
+	// changed is closed, and replaced, whenever pods changes.
+	changed chan struct{}
+}
+
+// New returns a Fleet that knows no pod before it runs. The error says that it
+// was made wrongly.
+func New(options Options) (*Fleet, error) {
+	if options.Timeout == 0 {
+		options.Timeout = 3 * time.Second
+	}
+	if options.Port == 0 {
+		options.Port = dataplanev1alpha1.PortControl
+	}
+	f := &Fleet{options: options, pods: map[types.UID]*Pod{}, changed: make(chan struct{})}
+	f.looks = looks{list: f.listPrefixes, queues: map[string]*queue{}}
+	f.informer = cache.NewSharedIndexInformerWithOptions(listWatch(options.Pods), &corev1.Pod{}, cache.SharedIndexInformerOptions{})
+	if err := f.informer.SetTransform(strip); err != nil {
+		return nil, err
+	}
+	registration, err := f.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(object any) { f.set(object) },
+		UpdateFunc: func(old, object any) { f.replace(old, object) },
+		DeleteFunc: func(object any) { f.forget(object) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	f.synced = registration.HasSynced
+	return f, nil
+}
+
+func listWatch(pods corev1client.PodsGetter) *cache.ListWatch {
+	all := pods.Pods(metav1.NamespaceAll)
+	return &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			o.LabelSelector = Selector
+			return all.List(ctx, o)
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			o.LabelSelector = Selector
+			return all.Watch(ctx, o)
+		},
+	}
+}
+
+// Run keeps up with the pods until ctx ends, and closes what is open then.
+func (f *Fleet) Run(ctx context.Context) {
+	f.informer.RunWithContext(ctx)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for uid, pod := range f.pods {
+		pod.close()
+		delete(f.pods, uid)
+	}
+}
+
+// Synced reports whether all pods are known that there were when Run began.
+func (f *Fleet) Synced() bool { return f.synced() }
+
+// Ready returns nil when Synced does, else an error for those who ask too soon.
+func (f *Fleet) Ready() error {
+	if !f.Synced() {
+		return errors.New("the data-plane pods have not been listed yet")
+	}
+	return nil
+}
+
+// Pods returns the pods that have connections and match, in the order of their
+// prefixes.
+func (f *Fleet) Pods(match func(*Pod) bool) []*Pod {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var pods []*Pod
+	for _, pod := range f.pods {
+		if match(pod) {
+			pods = append(pods, pod)
+		}
+	}
+	slices.SortFunc(pods, func(a, b *Pod) int {
+		return cmp.Or(cmp.Compare(a.Prefix, b.Prefix), cmp.Compare(a.target.uid, b.target.uid))
+	})
+	return pods
+}
+
+func (f *Fleet) set(object any) {
+	pod, ok := object.(*corev1.Pod)
+	if !ok {
+		return
+	}
+	t, asked := targetOf(pod)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	known := f.pods[t.uid]
+	if asked && known != nil && known.target == t {
+		return
+	}
+	f.dropLocked(t.uid)
+	if !asked {
+		return
+	}
+	made, err := newPod(t, &f.options)
+	if err != nil {
+		f.options.Logger.Error(err, "Pod cannot be asked", "namespace", t.namespace, "pod", t.name)
+		return
+	}
+	f.pods[t.uid] = made
+	f.noteLocked()
+	f.options.Logger.V(1).Info("Pod is asked", "pod", made.String(), "proxy", t.proxy)
+}
+
+// replace is told of a change. When a pod is deleted and another one takes its
+// name before the watch says so, that is a change as well.
+func (f *Fleet) replace(old, object any) {
+	before, ok := old.(*corev1.Pod)
+	after, ok2 := object.(*corev1.Pod)
+	if ok && ok2 && before.UID != after.UID {
+		f.forget(before)
+	}
+	f.set(object)
+}
+
+func (f *Fleet) forget(object any) {
+	if unknown, ok := object.(cache.DeletedFinalStateUnknown); ok {
+		object = unknown.Obj
+	}
+	pod, ok := object.(*corev1.Pod)
+	if !ok {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dropLocked(pod.UID)
+}
+
+func (f *Fleet) dropLocked(uid types.UID) {
+	pod := f.pods[uid]
+	if pod == nil {
+		return
+	}
+	delete(f.pods, uid)
+	pod.close()
+	f.noteLocked()
+	f.options.Logger.V(1).Info("Pod is not asked any more", "pod", pod.String())
+}
+
+func (f *Fleet) noteLocked() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}

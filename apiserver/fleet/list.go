@@ -1,0 +1,157 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package fleet
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+)
+
+const (
+	// maxAsked pods are asked at a time.
+	maxAsked = 64
+	// hedge is how long an answer is waited for before more pods are asked.
+	hedge = 50 * time.Millisecond
+	// patience is how many timeouts of a pod a whole list may take, when more
+	// pods than maxAsked do not answer.
+	patience = 3
+)
+
+// Query is what a list asks for.
+type Query struct {
+	// Pods are the ones to ask, in the order of their prefixes.
+	Pods []*Pod
+	// After: only connections with names greater than this one; empty: from the
+	// first.
+	After string
+	// Limit: at most this many; 0: all.
+	Limit int
+	// Keep chooses connections; nil: all. It is called by many goroutines.
+	Keep func(Entry) bool
+}
+
+// Result is what the pods answered.
+type Result struct {
+	// Entries are in the order of their names.
+	Entries []Entry
+	// More says that the limit left something out.
+	More bool
+	// Unanswered are the pods, among those that were to answer, whose connections
+	// are missing or not complete.
+	Unanswered []*Unanswered
+}
+
+// answer is what one pod said.
+type answer struct {
+	entries []Entry
+	err     error
+	settled bool
+}
+
+// List asks the pods. Where there is a limit, it begins with the first one and
+// asks more at a time when those do not fill the page or take long: a page of
+// large pods asks one or two of them. The error says that ctx ended.
+func (f *Fleet) List(ctx context.Context, q Query) (Result, error) {
+	limited, cancel := context.WithTimeout(ctx, patience*f.options.Timeout)
+	defer cancel()
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel() // Before it is waited for those that are still asked.
+
+	q.Pods = from(q.Pods, q.After)
+	answers := make([]answer, len(q.Pods))
+	answered := make(chan int, len(q.Pods))
+	window := maxAsked
+	if q.Limit > 0 {
+		window = 1
+	}
+	tick := time.NewTicker(hedge)
+	defer tick.Stop()
+
+	var begun, ended, settled, have int
+	for settled < len(q.Pods) && (q.Limit == 0 || have <= q.Limit) {
+		for begun < len(q.Pods) && begun-ended < window {
+			i := begun
+			begun++
+			asking.Go(func() {
+				answers[i].entries, answers[i].err = collect(limited, q, q.Pods[i])
+				answered <- i
+			})
+		}
+		select {
+		case i := <-answered:
+			answers[i].settled = true
+			ended++
+		case <-tick.C:
+		}
+		window = min(2*window, maxAsked)
+		for settled < len(q.Pods) && answers[settled].settled {
+			have += len(answers[settled].entries)
+			settled++
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return Result{}, err
+	}
+	return merge(answers[:settled], q.Limit), nil
+}
+
+// from leaves out the pods all of whose names come before the given one.
+func from(pods []*Pod, after string) []*Pod {
+	for i, p := range pods {
+		if after == "" || p.Prefix >= after[:dataplanev1alpha1.PodPrefixLength] {
+			return pods[i:]
+		}
+	}
+	return nil
+}
+
+// collect asks one pod. It asks for one connection above the limit, which says
+// that there is more.
+func collect(ctx context.Context, q Query, pod *Pod) ([]Entry, error) {
+	after := ""
+	if len(q.After) >= len(pod.Prefix) && q.After[:len(pod.Prefix)] == pod.Prefix {
+		after = q.After
+	}
+	enough, limit := q.Limit+1, int32(0)
+	if q.Limit > 0 && q.Keep == nil {
+		limit = int32(enough)
+	}
+	var entries []Entry
+	for c, err := range pod.list(ctx, after, limit) {
+		if errors.Is(err, errGone) {
+			return nil, nil
+		}
+		if err != nil {
+			return entries, err
+		}
+		e := Entry{pod, c}
+		if q.Keep == nil || q.Keep(e) {
+			entries = append(entries, e)
+		}
+		if q.Limit > 0 && len(entries) == enough {
+			break
+		}
+	}
+	return entries, nil
+}
+
+func merge(answers []answer, limit int) Result {
+	var r Result
+	for _, a := range answers {
+		var missing *Unanswered
+		if errors.As(a.err, &missing) {
+			r.Unanswered = append(r.Unanswered, missing)
+		}
+		r.Entries = append(r.Entries, a.entries...)
+	}
+	if limit > 0 && len(r.Entries) > limit {
+		r.Entries, r.More = r.Entries[:limit], true
+	}
+	return r
+}

@@ -1,0 +1,111 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/keepalive"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+)
+
+// errGone says that the pod went away, and all its connections with it.
+var errGone = errors.New("the pod is gone")
+
+// Pod is one data-plane pod that can be asked. Namespace and Proxy are what its
+// certificate was verified against: it cannot speak for others.
+type Pod struct {
+	Namespace, Name string
+	// Proxy is the name of the WebSocketProxy, in the same namespace.
+	Proxy string
+	// Prefix is what the names of all its connections begin with.
+	Prefix string
+
+	target  target
+	timeout time.Duration
+	conn    *grpc.ClientConn
+	client  dataplanev1alpha1.ConnectionsClient
+	// gone is closed when the pod is not to be asked any more.
+	gone chan struct{}
+}
+
+// newPod returns a pod that is connected to when it is asked first.
+func newPod(t target, options *Options) (*Pod, error) {
+	address := net.JoinHostPort(t.ip, strconv.Itoa(options.Port))
+	// "passthrough" takes the address as it is: nothing is looked up in DNS.
+	conn, err := grpc.NewClient("passthrough:///"+address,
+		grpc.WithTransportCredentials(newFreshTLS(options.ClientDir, dataplanev1alpha1.ServerName(t.namespace, t.proxy))),
+		// A proxy of the environment is for the way out of the cluster.
+		grpc.WithNoProxy(),
+		// A pod that begins refuses connections for about a second. Whoever asks
+		// it then should not wait much longer than that.
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+			MinConnectTimeout: options.Timeout,
+		}),
+		// A node that vanished sends no reset. Pods allow a ping every 5 s, with no
+		// call under way.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.WithUserAgent("wsproxy-apiserver"),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("pod %s/%s: %w", t.namespace, t.name, err)
+	}
+	return &Pod{
+		Namespace: t.namespace,
+		Name:      t.name,
+		Proxy:     t.proxy,
+		Prefix:    dataplanev1alpha1.PodPrefix(string(t.uid)),
+		target:    t,
+		timeout:   options.Timeout,
+		conn:      conn,
+		client:    dataplanev1alpha1.NewConnectionsClient(conn),
+		gone:      make(chan struct{}),
+	}, nil
+}
+
+// String is "namespace/name".
+func (p *Pod) String() string { return p.Namespace + "/" + p.Name }
+
+// close ends the calls that are under way; they fail with errGone.
+func (p *Pod) close() {
+	close(p.gone)
+	_ = p.conn.Close()
+}
+
+func (p *Pod) get(ctx context.Context, name string) (*dataplanev1alpha1.Connection, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	answer, err := p.client.Get(ctx, &dataplanev1alpha1.GetRequest{Name: name}, grpc.WaitForReady(true))
+	if err != nil {
+		return nil, p.explain(err)
+	}
+	return p.check(answer.GetConnection(), name)
+}
+
+func (p *Pod) disconnect(ctx context.Context, request *dataplanev1alpha1.DisconnectRequest) (*dataplanev1alpha1.Connection, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	answer, err := p.client.Disconnect(ctx, request, grpc.WaitForReady(true))
+	if err != nil {
+		return nil, p.explain(err)
+	}
+	return p.check(answer.GetConnection(), request.GetName())
+}
+
+// check refuses an answer that is not about the connection that was asked for.
+func (p *Pod) check(c *dataplanev1alpha1.Connection, name string) (*dataplanev1alpha1.Connection, error) {
+	if c.GetName() != name {
+		return nil, &Unanswered{Pod: p, Err: fmt.Errorf("asked for %q, it answered with %q", name, c.GetName())}
+	}
+	return c, nil
+}

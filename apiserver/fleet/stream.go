@@ -1,0 +1,89 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+)
+
+// list yields the pod's connections with names greater than after, in the order
+// of their names: at most limit of them, or all where limit is 0. It ends after
+// an error, which is errGone or *Unanswered.
+func (p *Pod) list(ctx context.Context, after string, limit int32) iter.Seq2[*dataplanev1alpha1.Connection, error] {
+	return func(yield func(*dataplanev1alpha1.Connection, error) bool) {
+		late := fmt.Errorf("no answer within %v", p.timeout)
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		// A pod with many connections may take longer than the timeout for all of
+		// them, but not for the next.
+		timer := time.AfterFunc(p.timeout, func() { cancel(late) })
+		defer timer.Stop()
+		fail := func(err error) {
+			if context.Cause(ctx) == late { //nolint:errorlint // The very value from above is meant.
+				err = late
+			}
+			yield(nil, p.unanswered(err))
+		}
+		stream, err := p.client.List(ctx, &dataplanev1alpha1.ListRequest{After: after, Limit: limit}, grpc.WaitForReady(true))
+		if err != nil {
+			fail(err)
+			return
+		}
+		for {
+			chunk, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				fail(err)
+				return
+			}
+			timer.Reset(p.timeout)
+			for _, c := range chunk.GetConnections() {
+				if err := p.inOrder(c.GetName(), after); err != nil {
+					fail(err)
+					return
+				}
+				after = c.GetName()
+				if !yield(c, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// inOrder refuses a name that is not of this pod, or not the next one. Lists are
+// continued after a name, so a pod that answers nonsense could make them skip
+// the connections of others, or never end.
+func (p *Pod) inOrder(name, after string) error {
+	if _, _, ok := dataplanev1alpha1.ParseName(name); !ok || !strings.HasPrefix(name, p.Prefix) || name <= after {
+		return fmt.Errorf("it lists %q after %q", name, after)
+	}
+	return nil
+}
+
+// unanswered is explain for a list, which a pod has no reason to refuse.
+func (p *Pod) unanswered(err error) error {
+	switch err := p.explain(err); {
+	case errors.Is(err, errGone):
+		return errGone
+	default:
+		var already *Unanswered
+		if errors.As(err, &already) {
+			return already
+		}
+		return &Unanswered{Pod: p, Err: err}
+	}
+}

@@ -1,0 +1,31 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"context"
+	"sync"
+
+	genericapiserver "k8s.io/apiserver/pkg/server"
+
+	"github.com/wsproxy/wsproxy/apiserver/fleet"
+)
+
+// Server is the aggregated API server.
+type Server struct {
+	Generic *genericapiserver.GenericAPIServer
+	Fleet   *fleet.Fleet
+}
+
+// Run serves until ctx ends and the requests that are under way have been
+// answered. The error says why it could not serve.
+func (s *Server) Run(ctx context.Context) error {
+	// The pods are left last: a request that is being answered still asks them.
+	lasting, leave := context.WithCancel(context.WithoutCancel(ctx))
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer leave()
+	watching.Go(func() { s.Fleet.Run(lasting) })
+	return s.Generic.PrepareRun().RunWithContext(ctx)
+}

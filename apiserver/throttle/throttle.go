@@ -1,0 +1,65 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package throttle
+
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+	"k8s.io/utils/lru"
+)
+
+// Options of a Throttle.
+type Options struct {
+	// PerSecond is how many changes a user may make for ever; it is positive.
+	PerSecond float64
+	// Burst is how many changes a user may make at once after a pause; at least 1.
+	Burst int
+	// Users is how many users are remembered; who has not been seen for longest
+	// is forgotten first, and begins with a full burst. Default 10,000.
+	Users int
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+// Throttle has a token bucket for each user. Any number of goroutines may use
+// it.
+type Throttle struct {
+	options Options
+	buckets *lru.Cache
+}
+
+// New returns a Throttle that has seen nobody.
+func New(options Options) *Throttle {
+	if options.Users == 0 {
+		options.Users = 10_000
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	return &Throttle{options: options, buckets: lru.New(options.Users)}
+}
+
+// Take lets a user make a change that counts as many as cost, but never more than
+// the burst, which would be too much for ever. It returns 0, or, when the user
+// has to wait, how long; then nothing is taken.
+func (t *Throttle) Take(user string, cost int) (wait time.Duration) {
+	now := t.options.Now()
+	bucket := t.bucket(user)
+	reservation := bucket.ReserveN(now, min(cost, t.options.Burst))
+	if wait = reservation.DelayFrom(now); wait > 0 {
+		reservation.CancelAt(now)
+	}
+	return wait
+}
+
+func (t *Throttle) bucket(user string) *rate.Limiter {
+	if known, ok := t.buckets.Get(user); ok {
+		return known.(*rate.Limiter)
+	}
+	// Two first changes at the same time may each get a bucket; one stays.
+	made := rate.NewLimiter(rate.Limit(t.options.PerSecond), t.options.Burst)
+	t.buckets.Add(user, made)
+	return made
+}

@@ -1,0 +1,68 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command apiserver serves live connections as objects of the Kubernetes API.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/pflag"
+	logsapi "k8s.io/component-base/logs/api/v1"
+	_ "k8s.io/component-base/logs/json/register"            // --logging-format=json
+	_ "k8s.io/component-base/metrics/prometheus/restclient" // requests to the kube-apiserver in /metrics
+	"k8s.io/klog/v2"
+)
+
+// version is set when the program is linked.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		os.Exit(0)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "apiserver:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the server until ctx ends.
+func run(ctx context.Context, arguments []string, out io.Writer) error {
+	o, err := parse(arguments, out)
+	if err != nil {
+		return err
+	}
+	if o.version {
+		_, err := fmt.Fprintln(out, version)
+		return err
+	}
+	if err := logsapi.ValidateAndApply(o.logging, nil); err != nil {
+		return err
+	}
+	if err := o.complete(); err != nil {
+		return err
+	}
+	config, err := o.config()
+	if err != nil {
+		return err
+	}
+	server, err := config.Complete()
+	if err != nil {
+		return err
+	}
+	klog.InfoS("apiserver starts", "version", version, "port", o.serving.BindPort)
+	err = server.Run(ctx)
+	klog.InfoS("apiserver ends")
+	klog.Flush()
+	return err
+}

@@ -1,0 +1,192 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/pflag"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	genericoptions "k8s.io/apiserver/pkg/server/options"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/component-base/compatibility"
+	"k8s.io/component-base/logs"
+	logsapi "k8s.io/component-base/logs/api/v1"
+	"k8s.io/klog/v2"
+
+	"github.com/wsproxy/wsproxy/apiserver"
+	"github.com/wsproxy/wsproxy/apiserver/fleet"
+	"github.com/wsproxy/wsproxy/apiserver/throttle"
+)
+
+// mountedSecret is where the Secret of the operator is mounted: the certificate
+// to serve with, the one to show to pods, and the bundle to verify them with.
+const mountedSecret = "/etc/wsproxy/tls" // #nosec G101 -- a path, not a credential.
+
+// The requests per second to the kube-apiserver that the server keeps to, and how
+// many it may send at once. Looks for unknown pods are all that there is apart
+// from a watch.
+const (
+	requestsPerSecond = 50
+	requestsBurst     = 100
+)
+
+// options are what the server is told on its command line. Those of
+// k8s.io/apiserver are the set that a server without etcd and admission needs.
+type options struct {
+	generic        *genericoptions.ServerRunOptions
+	serving        *genericoptions.SecureServingOptionsWithLoopback
+	authentication *genericoptions.DelegatingAuthenticationOptions
+	authorization  *genericoptions.DelegatingAuthorizationOptions
+	audit          *genericoptions.AuditOptions
+	features       *genericoptions.FeatureOptions
+	logging        *logsapi.LoggingConfiguration
+
+	kubeconfig string
+	clientDir  string
+	podTimeout time.Duration
+	changes    throttle.Options
+	version    bool
+}
+
+func newOptions() *options {
+	o := &options{
+		generic:        genericoptions.NewServerRunOptionsForComponent("wsproxy-apiserver", compatibility.NewComponentGlobalsRegistry()),
+		serving:        genericoptions.NewSecureServingOptions().WithLoopback(),
+		authentication: genericoptions.NewDelegatingAuthenticationOptions(),
+		authorization:  genericoptions.NewDelegatingAuthorizationOptions().WithAlwaysAllowPaths(apiserver.HealthPaths...),
+		audit:          genericoptions.NewAuditOptions(),
+		features:       genericoptions.NewFeatureOptions(),
+		logging:        logs.NewOptions(),
+		clientDir:      mountedSecret,
+		podTimeout:     3 * time.Second,
+		changes:        throttle.Options{PerSecond: 50, Burst: 100},
+	}
+	o.serving.BindPort = 8443
+	o.serving.ServerCert.CertKey.CertFile = filepath.Join(mountedSecret, "tls.crt")
+	o.serving.ServerCert.CertKey.KeyFile = filepath.Join(mountedSecret, "tls.key")
+	o.features.EnableProfiling = false
+	// It hangs on informers of objects that a cluster may lack.
+	o.features.EnablePriorityAndFairness = false
+	return o
+}
+
+// parse reads the command line. Errors: pflag.ErrHelp, a flag that is unknown or
+// malformed, and values that make no sense.
+func parse(arguments []string, usage io.Writer) (*options, error) {
+	o := newOptions()
+	flags := pflag.NewFlagSet("apiserver", pflag.ContinueOnError)
+	flags.SetOutput(usage)
+	flags.SortFlags = false
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "file that says how to reach the kube-apiserver; empty: as a pod of the cluster")
+	flags.StringVar(&o.clientDir, "client-dir", o.clientDir, fmt.Sprintf("directory with %s and %s to show to data-plane pods, and with %s to verify them", fleet.FileClientCert, fleet.FileClientKey, fleet.FileCA))
+	flags.DurationVar(&o.podTimeout, "pod-timeout", o.podTimeout, "how long a data-plane pod may take to answer")
+	flags.Float64Var(&o.changes.PerSecond, "changes-per-second", o.changes.PerSecond, "changes that each user may make per second; 100 connections that are ended together count as one")
+	flags.IntVar(&o.changes.Burst, "changes-burst", o.changes.Burst, "changes that each user may make at once")
+	flags.BoolVar(&o.version, "version", false, "print the version and exit")
+	o.generic.AddUniversalFlags(flags)
+	o.serving.AddFlags(flags)
+	o.authentication.AddFlags(flags)
+	o.authorization.AddFlags(flags)
+	o.audit.AddFlags(flags)
+	o.features.AddFlags(flags)
+	logsapi.AddFlags(o.logging, flags)
+	if err := flags.Parse(arguments); err != nil {
+		return nil, err
+	}
+	if o.version {
+		return o, nil
+	}
+	return o, o.check(flags.Args())
+}
+
+func (o *options) check(rest []string) error {
+	var problems []error
+	if len(rest) > 0 {
+		problems = append(problems, fmt.Errorf("unexpected argument %q", rest[0]))
+	}
+	if o.podTimeout <= 0 {
+		problems = append(problems, errors.New("--pod-timeout must be positive"))
+	}
+	if o.changes.PerSecond <= 0 || o.changes.Burst < 1 {
+		problems = append(problems, errors.New("--changes-per-second must be positive, --changes-burst at least 1"))
+	}
+	if o.features.EnablePriorityAndFairness {
+		problems = append(problems, errors.New("--enable-priority-and-fairness is not supported"))
+	}
+	for _, more := range [][]error{
+		o.generic.Validate(), o.serving.Validate(), o.authentication.Validate(), o.authorization.Validate(), o.audit.Validate(), o.features.Validate(),
+	} {
+		problems = append(problems, more...)
+	}
+	return utilerrors.NewAggregate(problems)
+}
+
+// complete fills in what follows from other flags.
+func (o *options) complete() error {
+	if o.authentication.RemoteKubeConfigFile == "" {
+		o.authentication.RemoteKubeConfigFile = o.kubeconfig
+	}
+	if o.authorization.RemoteKubeConfigFile == "" {
+		o.authorization.RemoteKubeConfigFile = o.kubeconfig
+	}
+	return o.generic.ComponentGlobalsRegistry.Set()
+}
+
+// config makes of the flags what the server is made of. It asks the
+// kube-apiserver whom to believe.
+func (o *options) config() (*apiserver.Config, error) {
+	c, err := apiserver.NewConfig(version)
+	if err != nil {
+		return nil, err
+	}
+	client, err := o.client()
+	if err != nil {
+		return nil, err
+	}
+	g := c.Generic
+	for _, apply := range []func() error{
+		func() error { return o.generic.ApplyTo(g) },
+		func() error { return o.serving.ApplyToConfig(g) },
+		func() error { return o.authentication.ApplyTo(&g.Authentication, g.SecureServing, g.OpenAPIConfig) },
+		func() error { return o.authorization.ApplyTo(&g.Authorization) },
+		func() error { return o.audit.ApplyTo(g) },
+		func() error { return o.features.ApplyTo(g, nil, nil) },
+	} {
+		if err := apply(); err != nil {
+			return nil, err
+		}
+	}
+	g.Authentication.Authenticator, err = apiserver.Authentication(client.AuthenticationV1(), o.authentication, g.Authentication.Authenticator)
+	if err != nil {
+		return nil, err
+	}
+	c.Fleet = fleet.Options{Pods: client.CoreV1(), ClientDir: o.clientDir, Timeout: o.podTimeout, Logger: klog.Background()}
+	c.Changes = o.changes
+	return c, nil
+}
+
+func (o *options) client() (*kubernetes.Clientset, error) {
+	config, err := o.restConfig()
+	if err != nil {
+		return nil, fmt.Errorf("find the cluster: %w", err)
+	}
+	config.ContentType = "application/vnd.kubernetes.protobuf"
+	config.QPS, config.Burst, config.UserAgent = requestsPerSecond, requestsBurst, "wsproxy-apiserver/"+version
+	return kubernetes.NewForConfig(config)
+}
+
+func (o *options) restConfig() (*rest.Config, error) {
+	if o.kubeconfig == "" {
+		return rest.InClusterConfig()
+	}
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
+		&clientcmd.ClientConfigLoadingRules{ExplicitPath: o.kubeconfig}, &clientcmd.ConfigOverrides{}).ClientConfig()
+}
