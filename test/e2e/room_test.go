@@ -268,14 +268,21 @@ func (r *room) reachable(address string) {
 	})
 }
 
-// talk lets clients talk through a proxy and waits until all are open.
+// talk lets clients say something once a second through a proxy.
 func (r *room) talk(p *wsproxyv1alpha1.WebSocketProxy, connections int) *fleet.Fleet {
+	r.t.Helper()
+	return r.connect(p, connections, 1)
+}
+
+// connect opens connections through a proxy, on which clients talk at a rate per
+// second, and waits until all are open.
+func (r *room) connect(p *wsproxyv1alpha1.WebSocketProxy, connections int, rate float64) *fleet.Fleet {
 	r.t.Helper()
 	r.reachable(r.url(p))
 	clients, err := fleet.Start(r.t.Context(), fleet.Options{
 		URL:         r.url(p),
 		Connections: connections,
-		Rate:        1,
+		Rate:        rate,
 		Size:        64,
 		Ramp:        time.Duration(connections) * 5 * time.Millisecond,
 	})

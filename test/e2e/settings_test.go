@@ -8,6 +8,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"testing"
 	"time"
@@ -75,6 +76,29 @@ func TestASettingsChangeReachesPodsUnderAThousandClientsWhoDoNotNotice(t *testin
 	}
 	if after := podUIDs(r.pods(p.Name)); !maps.Equal(after, pods) {
 		t.Errorf("the pods were %v and are %v: a settings change replaced one", pods, after)
+	}
+}
+
+func TestAChangedTimeoutIsFeltByConnectionsThatAreOpen(t *testing.T) {
+	r := newRoom(t, "e2e-timeout", 1)
+	p := r.proxy("echo", nil)
+	clients := r.connect(p, 20, 0)
+	if pings := clients.Totals().Pings; pings > 0 {
+		t.Fatalf("there were %d pings, although the built-in timeout of 60 s asks for none before 30 s", pings)
+	}
+	r.patch(p, `{"spec":{"settings":{"connectionLostTimeout":4}}}`)
+	// A client that says nothing is pinged after half of the timeout, and again.
+	eventually(t, 25*time.Second, "every client to be pinged twice", func(context.Context) error {
+		for _, record := range clients.Report().Records {
+			if record.Pings < 2 {
+				return fmt.Errorf("client %s has seen %d pings", record.ID, record.Pings)
+			}
+		}
+		return nil
+	})
+	// They answered, so none of them was lost.
+	if err := clients.Stop(t.Context()).CheckOpen(); err != nil {
+		t.Error(err)
 	}
 }
 
