@@ -26,9 +26,9 @@ export CLUSTER CLUSTER_NAME
 tool = go tool -modfile=hack/tools/go.mod
 golangci = go tool -modfile=hack/tools/golangci/go.mod golangci-lint
 run = $(if $(RUN),-run '$(RUN)')
-# Tests that need a real API server have folders of their own.
+# Tests that need a real API server are in test/; those of test/e2e have the tag e2e.
 unit_packages = $$(go list ./... | grep -v '/test/')
-api_packages = ./test/api/... ./test/controllers/...
+api_packages = ./test/...
 
 ##@ Build
 
