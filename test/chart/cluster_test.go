@@ -1,0 +1,144 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package chart
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// ours are the kinds of which a release has objects.
+const ours = "crd,apiservice,clusterrole,clusterrolebinding,role,rolebinding,serviceaccount,service,deployment,poddisruptionbudget"
+
+// clean removes what a test leaves.
+func clean(t *testing.T) {
+	t.Helper()
+	t.Cleanup(func() {
+		for _, c := range [][]string{
+			{tools.helm, "uninstall", release, "--namespace", namespace, "--ignore-not-found"},
+			{tools.kubectl, "delete", ours, "--all-namespaces", "--selector=app.kubernetes.io/name=wsproxy", "--ignore-not-found"},
+			{tools.kubectl, "delete", "crd", "--all"},
+		} {
+			if _, err := command(context.Background(), "", c[0], c[1:]...); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// versions lists the objects of the release with their resourceVersions.
+func versions(t *testing.T) []string {
+	t.Helper()
+	out := kubectl(t, "get", ours, "--all-namespaces", "--no-headers",
+		"--output=custom-columns=:.kind,:.metadata.name,:.metadata.resourceVersion")
+	lines := slices.DeleteFunc(strings.Split(out, "\n"), func(l string) bool {
+		// The API server makes an APIService for each group of CRDs.
+		return !strings.Contains(l, "wsproxy") || strings.Contains(l, "v1alpha1.wsproxy.io")
+	})
+	for i, l := range lines {
+		lines[i] = strings.Join(strings.Fields(l), " ")
+	}
+	return lines
+}
+
+// kept is what is left of a release by kind and name.
+func kept(t *testing.T) []string {
+	t.Helper()
+	var left []string
+	for _, v := range versions(t) {
+		left = append(left, v[:strings.LastIndex(v, " ")])
+	}
+	slices.Sort(left)
+	return left
+}
+
+func install(t *testing.T, arguments ...string) {
+	t.Helper()
+	helm(t, append([]string{"install", release, chartDir, "--namespace", namespace, "--create-namespace"}, arguments...)...)
+}
+
+const proxy = `
+apiVersion: wsproxy.io/v1alpha1
+kind: WebSocketProxy
+metadata: {name: echo, namespace: default}
+spec: {upstream: {url: "ws://echo.example"}}
+`
+
+func TestInstallUpgradeUninstallKeepsTheCRDs(t *testing.T) {
+	clean(t)
+	install(t)
+	kubectl(t, "wait", "crd/websocketproxies.wsproxy.io", "--for=condition=Established", "--timeout=60s")
+	kubectlWith(t, proxy, "apply", "--filename=-")
+	before := versions(t)
+	if len(before) < 8 {
+		t.Fatalf("only %q after the installation", before)
+	}
+
+	helm(t, "upgrade", release, chartDir, "--namespace", namespace)
+	if after := versions(t); !slices.Equal(before, after) {
+		t.Errorf("an upgrade to the same wrote: %q became %q", before, after)
+	}
+	helm(t, "upgrade", release, chartDir, "--namespace", namespace, "--set", "defaultClass.settings.maxRetries=7")
+	args := kubectl(t, "get", "deployment", "wsproxy-operator", "--namespace", namespace, "--output=jsonpath={.spec.template.spec.containers[0].args}")
+	if !strings.Contains(args, `maxRetries\":7`) {
+		t.Errorf("after the upgrade the operator has %s", args)
+	}
+
+	crds := []string{"CustomResourceDefinition websocketproxies.wsproxy.io", "CustomResourceDefinition websocketproxyclasses.wsproxy.io"}
+	helm(t, "uninstall", release, "--namespace", namespace)
+	if left := kept(t); !slices.Equal(left, crds) {
+		t.Errorf("left are %q, want %q", left, crds)
+	}
+	kubectl(t, "get", "wsp", "echo", "--namespace=default")
+	// And again, onto the CRDs that were kept.
+	install(t)
+	kubectl(t, "get", "wsp", "echo", "--namespace=default")
+}
+
+func TestUninstallWithoutKeepLeavesNothing(t *testing.T) {
+	clean(t)
+	install(t, "--set", "crds.keep=false")
+	kubectl(t, "wait", "crd/websocketproxies.wsproxy.io", "--for=condition=Established", "--timeout=60s")
+	kubectlWith(t, proxy, "apply", "--filename=-")
+	helm(t, "uninstall", release, "--namespace", namespace, "--wait")
+	kubectl(t, "wait", "--for=delete", "crd/websocketproxies.wsproxy.io", "crd/websocketproxyclasses.wsproxy.io", "--timeout=60s")
+	if left := kept(t); len(left) != 0 {
+		t.Errorf("left are %q", left)
+	}
+}
+
+// Argo CD and others render the chart and apply it themselves, in one go.
+func TestTemplateAndApply(t *testing.T) {
+	clean(t)
+	if out, err := command(t.Context(), "", tools.kubectl, "create", "namespace", namespace); err != nil && !strings.Contains(err.Error(), "already exists") {
+		t.Fatal(err, out)
+	}
+	apply := func() {
+		t.Helper()
+		kubectlWith(t, template(t), "apply", "--server-side", "--filename=-")
+	}
+	apply()
+	before := versions(t)
+	apply()
+	if after := versions(t); !slices.Equal(before, after) {
+		t.Errorf("a second apply of the same wrote: %q became %q", before, after)
+	}
+	// Client-side apply keeps what it applied in an annotation, which has a limit.
+	kubectlWith(t, template(t, "--values", everything), "apply", "--filename=-")
+}
+
+func TestCRDsCanBeLeftOut(t *testing.T) {
+	if manifests := template(t, "--set", "crds.enabled=false"); strings.Contains(manifests, "CustomResourceDefinition") {
+		t.Error("crds.enabled=false, and yet there are CRDs")
+	}
+}
+
+// The API server knows every field that the chart writes, whatever the values.
+func TestTheAPIServerKnowsEveryField(t *testing.T) {
+	clean(t)
+	install(t)
+	kubectlWith(t, template(t, "--values", everything), "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "--filename=-")
+}

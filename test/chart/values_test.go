@@ -1,0 +1,292 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package chart
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/wsproxy/wsproxy/controllers/defaultclass"
+)
+
+const everything = "testdata/everything.yaml"
+
+func TestLint(t *testing.T) {
+	for _, values := range [][]string{nil, {"--values", everything}, {"--set", "apiserver.enabled=false,crds.enabled=false,defaultClass.create=false"}} {
+		helm(t, append([]string{"lint", "--strict", chartDir}, values...)...)
+	}
+}
+
+func TestTheSameValuesRenderTheSame(t *testing.T) {
+	for _, values := range [][]string{nil, {"--values", everything}} {
+		first := template(t, values...)
+		for range 3 {
+			if again := template(t, values...); again != first {
+				t.Errorf("%v: rendered twice, and not the same", values)
+			}
+		}
+	}
+}
+
+// A template that asks the cluster, the clock or dice says something else under
+// Argo CD than under Helm, or at every sync.
+func TestTemplatesAskNobody(t *testing.T) {
+	forbidden := regexp.MustCompile(`\b(lookup|now|date\w*|rand\w+|uuidv4|gen\w+|derivePassword|htpasswd|bcrypt|getHostByName|IsInstall|IsUpgrade|Revision|APIVersions)\b`)
+	actions := regexp.MustCompile(`(?s)\{\{-?\s*(/\*.*?\*/|.*?)\s*-?\}\}`)
+	err := walk(chartDir+"/templates", func(path, content string) {
+		for _, action := range actions.FindAllString(content, -1) {
+			if word := forbidden.FindString(action); word != "" && !strings.Contains(action, "/*") {
+				t.Errorf("%s: %s in %s", path, word, action)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheSchemaRefuses(t *testing.T) {
+	for set, where := range map[string]string{
+		"operater.replicas=2":                               "operater",
+		"operator.replica=2":                                "replica",
+		"operator.replicas=0":                               "/operator/replicas",
+		"operator.replicas=two":                             "/operator/replicas",
+		"operator.image.tag=v1":                             "tag",
+		"operator.image.repository=":                        "/operator/image/repository",
+		"operator.resources.request.cpu=1":                  "request",
+		"operator.extraArgs={debug}":                        "/operator/extraArgs/0",
+		"image.pullPolicy=Sometimes":                        "/image/pullPolicy",
+		"image.tag=a b":                                     "/image/tag",
+		"image.registry=registry.example/":                  "/image/registry",
+		"crds.enable=true":                                  "enable",
+		"crds.keep=maybe":                                   "/crds/keep",
+		"apiserver.enabled=yes please":                      "/apiserver/enabled",
+		"defaultClass.settings.conectTimeout=5":             "conectTimeout",
+		"defaultClass.settings.connectTimeout=0":            "/defaultClass/settings/connectTimeout",
+		"defaultClass.settings.autoReconnect=1":             "/defaultClass/settings/autoReconnect",
+		"defaultClass.limits.maxMessageBytes=9999999999999": "/defaultClass/limits/maxMessageBytes",
+		"defaultClass.drain.timeoutSeconds=3601":            "/defaultClass/drain/timeoutSeconds",
+		"defaultClass.podTemplate.image=x":                  "image",
+		"podLabels.app\\.kubernetes\\.io/name=x":            "app.kubernetes.io/name",
+		"tolerations[0].operator=exists":                    "/tolerations/0/operator",
+	} {
+		_, err := command(t.Context(), "", tools.helm, "template", release, chartDir, "--set", set)
+		if err == nil || !strings.Contains(err.Error(), "values don't meet the specifications of the schema") || !strings.Contains(err.Error(), where) {
+			t.Errorf("%s: got %v, want %q refused", set, err, where)
+		}
+	}
+}
+
+// What the chart's schema says of the settings is what the CRD says.
+func TestTheSchemaKnowsTheRangesOfTheCRD(t *testing.T) {
+	crd := parse(t, template(t)).get(t, "CustomResourceDefinition", "websocketproxyclasses.wsproxy.io")
+	versions, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
+	of, _, err := unstructured.NestedMap(versions[0].(map[string]any), "schema", "openAPIV3Schema", "properties", "spec", "properties")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := properties(t, schema(t), "defaultClass")
+	for _, field := range []string{"settings", "limits", "drain", "podTemplate", "allowedOverrides"} {
+		want := properties(t, of, field)
+		got := properties(t, ours, field)
+		if !slices.Equal(slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want))) {
+			t.Errorf("defaultClass.%s has %q, want %q", field, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+		}
+		for name, p := range want {
+			for _, key := range []string{"type", "minimum", "maximum"} {
+				w, g := p.(map[string]any)[key], got[name].(map[string]any)[key]
+				if differences("", number(w), number(g)) != nil {
+					t.Errorf("defaultClass.%s.%s: %s is %v, want %v", field, name, key, g, w)
+				}
+			}
+		}
+	}
+}
+
+// The schema and values.yaml know the same values, and each of them is explained.
+func TestEveryValueIsInTheSchemaAndExplained(t *testing.T) {
+	raw, err := os.ReadFile(chartDir + "/values.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values map[string]any
+	if err := yaml.Unmarshal(raw, &values); err != nil {
+		t.Fatal(err)
+	}
+	known := schema(t)
+	delete(known, "global")
+	compare(t, "", known, values)
+
+	lines := strings.Split(string(raw), "\n")
+	resources := regexp.MustCompile(`^ +(requests|cpu|memory):`)
+	for i, line := range lines {
+		key, value, found := strings.Cut(line, ": ")
+		if !found || value == "" || strings.HasPrefix(strings.TrimSpace(line), "#") || resources.MatchString(line) {
+			continue
+		}
+		if i == 0 || !strings.HasPrefix(strings.TrimSpace(lines[i-1]), "#") {
+			t.Errorf("values.yaml:%d: nothing is said about %s", i+1, key)
+		}
+	}
+}
+
+func compare(t *testing.T, path string, known, values map[string]any) {
+	t.Helper()
+	if want, got := slices.Sorted(maps.Keys(known)), slices.Sorted(maps.Keys(values)); !slices.Equal(want, got) {
+		t.Errorf("values.yaml has %q in %q, the schema %q", got, path, want)
+	}
+	for name, value := range values {
+		inner, ok := value.(map[string]any)
+		if p, found := known[name].(map[string]any); ok && found && len(inner) > 0 && p["properties"] != nil {
+			compare(t, path+name+".", p["properties"].(map[string]any), inner)
+		}
+	}
+}
+
+func TestImagesAreTakenFromTheValues(t *testing.T) {
+	for name, c := range map[string]struct{ set, operator, apiserver, dataplane string }{
+		"as they come": {"", "localhost/wsproxy/operator:dev", "localhost/wsproxy/apiserver:dev", "localhost/wsproxy/dataplane:dev"},
+		"a mirror and a tag": {"image.registry=mirror.example:5000/x,image.tag=v2",
+			"mirror.example:5000/x/wsproxy/operator:v2", "mirror.example:5000/x/wsproxy/apiserver:v2", "mirror.example:5000/x/wsproxy/dataplane:v2"},
+		"no registry": {"image.registry=", "wsproxy/operator:dev", "wsproxy/apiserver:dev", "wsproxy/dataplane:dev"},
+		"repositories": {"operator.image.repository=a,apiserver.image.repository=b,dataplane.image.repository=c/d",
+			"localhost/a:dev", "localhost/b:dev", "localhost/c/d:dev"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := parse(t, template(t, "--set", "image.pullPolicy=Always", "--set", c.set))
+			for deployment, want := range map[string]string{"wsproxy-operator": c.operator, "wsproxy-apiserver": c.apiserver} {
+				got := o.container(t, deployment)
+				if got["image"] != want || got["imagePullPolicy"] != "Always" {
+					t.Errorf("%s has image %v, pull policy %v, want %s", deployment, got["image"], got["imagePullPolicy"], want)
+				}
+			}
+			if !slices.Contains(arguments(t, o), "--dataplane-image="+c.dataplane) {
+				t.Errorf("operator has %q, want image %s", arguments(t, o), c.dataplane)
+			}
+		})
+	}
+}
+
+func TestTheOperatorUnderstandsItsDefaultClass(t *testing.T) {
+	for name, c := range map[string]struct {
+		values []string
+		want   string
+	}{
+		"nothing set": {nil, `{}`},
+		"a zero and a false are values": {[]string{"--set", "defaultClass.settings.maxRetries=0,defaultClass.settings.autoReconnect=false"},
+			`{"settings":{"autoReconnect":false,"maxRetries":0}}`},
+		"a large number": {[]string{"--set", "defaultClass.limits.maxMessageBytes=1099511627776"}, `{"limits":{"maxMessageBytes":1099511627776}}`},
+		"quotes":         {[]string{"--set-string", `defaultClass.podTemplate.annotations.a=it's "so" <b>`}, `{"podTemplate":{"annotations":{"a":"it's \"so\" \u003cb\u003e"}}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := classArgument(t, parse(t, template(t, c.values...)))
+			if text != c.want {
+				t.Errorf("got %s, want %s", text, c.want)
+			}
+			if _, err := defaultclass.Parse(text); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if _, err := defaultclass.Parse(classArgument(t, parse(t, template(t, "--values", everything)))); err != nil {
+		t.Error(err)
+	}
+	for _, a := range arguments(t, parse(t, template(t, "--set", "defaultClass.create=false"))) {
+		if strings.HasPrefix(a, "--default-class") {
+			t.Errorf("defaultClass.create=false, and yet %s", a)
+		}
+	}
+}
+
+func TestPodsAreLabelledAndPlacedByTheValues(t *testing.T) {
+	o := parse(t, template(t, "--values", everything))
+	for deployment, replicas := range map[string]int64{"wsproxy-operator": 3, "wsproxy-apiserver": 4} {
+		d := o.get(t, "Deployment", deployment).Object
+		pod, _, err := unstructured.NestedMap(d, "spec", "template")
+		if err != nil {
+			t.Fatal(err)
+		}
+		selector, _, _ := unstructured.NestedMap(d, "spec", "selector", "matchLabels")
+		for path, want := range map[string]any{
+			"metadata.labels.team":                        "platform",
+			"metadata.labels.app.kubernetes.io/component": selector["app.kubernetes.io/component"],
+			"metadata.annotations.example.com/scrape":     "true",
+			"spec.nodeSelector.kubernetes.io/os":          "linux",
+			"spec.priorityClassName":                      "system-node-critical",
+		} {
+			parts := strings.SplitN(path, ".", 3)
+			if got, _, _ := unstructured.NestedFieldNoCopy(pod, parts...); got != want {
+				t.Errorf("%s: %s is %v, want %v", deployment, path, got, want)
+			}
+		}
+		tolerations, _, _ := unstructured.NestedSlice(pod, "spec", "tolerations")
+		if got, _, _ := unstructured.NestedInt64(d, "spec", "replicas"); got != replicas || len(tolerations) != 1 {
+			t.Errorf("%s has %d replicas and tolerations %v", deployment, got, tolerations)
+		}
+		limits, _, _ := unstructured.NestedMap(o.container(t, deployment), "resources", "limits")
+		if len(limits) != 1 {
+			t.Errorf("%s has limits %v", deployment, limits)
+		}
+	}
+}
+
+// schema returns the properties of values.schema.json.
+func schema(t *testing.T) map[string]any {
+	t.Helper()
+	raw, err := os.ReadFile(chartDir + "/values.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s map[string]any
+	if err := json.Unmarshal(raw, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s["properties"].(map[string]any)
+}
+
+func properties(t *testing.T, of map[string]any, field string) map[string]any {
+	t.Helper()
+	p, found, err := unstructured.NestedMap(of, field, "properties")
+	if err != nil || !found {
+		t.Fatalf("no properties of %s: %v", field, err)
+	}
+	return p
+}
+
+// number makes numbers of YAML and JSON comparable.
+func number(v any) any {
+	if i, ok := v.(int64); ok {
+		return float64(i)
+	}
+	return v
+}
+
+// arguments of the operator.
+func arguments(t *testing.T, o objects) []string {
+	t.Helper()
+	list, _, err := unstructured.NestedStringSlice(o.container(t, "wsproxy-operator"), "args")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func classArgument(t *testing.T, o objects) string {
+	t.Helper()
+	for _, a := range arguments(t, o) {
+		if text, found := strings.CutPrefix(a, "--default-class="); found {
+			return text
+		}
+	}
+	t.Fatalf("no class among %q", arguments(t, o))
+	return ""
+}
