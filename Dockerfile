@@ -29,6 +29,10 @@ FROM base AS operator
 COPY --from=build /out/operator /operator
 ENTRYPOINT ["/operator"]
 
+FROM base AS apiserver
+COPY --from=build /out/apiserver /apiserver
+ENTRYPOINT ["/apiserver"]
+
 FROM base AS dataplane
 COPY --from=build /out/dataplane /dataplane
 ENTRYPOINT ["/dataplane"]

@@ -37,20 +37,28 @@ build: ## Build the commands into bin/
 	go run ./hack/images -version '$(VERSION)' -archives=false
 
 .PHONY: images
-images: ## Pack bin/images/{operator,dataplane,echo}.tar without a container engine
+images: ## Pack bin/images/{operator,apiserver,dataplane,echo}.tar without a container engine
 	go run ./hack/images -version '$(VERSION)'
 
 .PHONY: generate
-generate: ## Write protobuf stubs, deepcopy functions and CRDs from their sources
+generate: ## Write protobuf stubs, deepcopy functions, OpenAPI and CRDs from their sources
 	$(tool) buf generate
-	$(tool) controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/v1alpha1
+	$(tool) controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/v1alpha1 paths=./api/connections/v1alpha1
 	$(tool) controller-gen crd:maxDescLen=1000000 paths=./api/v1alpha1 output:crd:dir=config/crd/bases
+	$(tool) openapi-gen --go-header-file hack/boilerplate.go.txt --output-dir apiserver/openapi \
+		--output-pkg github.com/wsproxy/wsproxy/apiserver/openapi --output-file zz_generated.openapi.go \
+		--output-model-name-file zz_generated.model_name.go --report-filename /dev/null \
+		./api/connections/v1alpha1 k8s.io/apimachinery/pkg/{apis/meta/v1,runtime,version}
+	hack/helm/sync-crds
+
+# Where generated files are.
+generated = api apiserver/openapi config charts go.mod go.sum
 
 .PHONY: verify
 verify: generate ## Generate again and fail where the tree is not what was committed
 	go mod tidy -diff
 	go mod verify
-	@[[ -z "$$(git status --porcelain -- api config go.mod go.sum)" ]] || { git --no-pager diff -- api config go.mod go.sum; git status --short -- api config; echo 'make generate changed these; commit them' >&2; exit 1; }
+	@[[ -z "$$(git status --porcelain -- $(generated))" ]] || { git --no-pager diff -- $(generated); git status --short -- $(generated); echo 'these are not what is committed' >&2; exit 1; }
 
 .PHONY: lint
 lint: ## Run golangci-lint with the linters of .golangci.yml, the import rule among them
