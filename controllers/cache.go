@@ -9,17 +9,20 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/wsproxy/wsproxy/controllers/apiservice"
 	"github.com/wsproxy/wsproxy/controllers/objects"
 )
 
 // CacheOptions restricts what the operator keeps of the cluster: of pods,
 // Deployments and the like only its own. Services and EndpointSlices may be
 // anybody's, because any of them may be an upstream, and of Secrets only the
-// metadata are watched.
+// metadata are watched. Of the APIServices it may see its own only, which the API
+// server allows to who asks for that name.
 func CacheOptions() cache.Options {
 	ours := cache.ByObject{Label: labels.SelectorFromSet(objects.Managed()), Transform: strip}
 	return cache.Options{
@@ -32,6 +35,7 @@ func CacheOptions() cache.Options {
 			&policyv1.PodDisruptionBudget{}: ours,
 			&corev1.Secret{}:                {Transform: stripSecret},
 			&discoveryv1.EndpointSlice{}:    {Transform: stripSlice},
+			apiservice.Object():             {Field: fields.OneTermEqualSelector("metadata.name", apiservice.Name), Transform: strip},
 		},
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+	"github.com/wsproxy/wsproxy/controllers/apiservice"
 	"github.com/wsproxy/wsproxy/controllers/apply"
 	"github.com/wsproxy/wsproxy/controllers/certificates"
 	"github.com/wsproxy/wsproxy/controllers/defaultclass"
@@ -106,6 +107,7 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 			signals.Proxy(name)
 		}
 	})
+	authority.Await(reconciler.Trusts)
 	options.Registerer.MustRegister(proxy.NewCollector(m.GetClient()))
 	if err := m.Add(pusher); err != nil {
 		return nil, fmt.Errorf("add pusher: %w", err)
@@ -116,6 +118,9 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 	if err := reconciler.SetupWithManager(ctx, m, signals); err != nil {
 		return nil, fmt.Errorf("add WebSocketProxy controller: %w", err)
 	}
+	if err := apiserver(m, authority, options); err != nil {
+		return nil, err
+	}
 	if options.DefaultClass != nil {
 		class := &defaultclass.Reconciler{Client: m.GetClient(), Spec: options.DefaultClass}
 		if err := class.SetupWithManager(m); err != nil {
@@ -123,6 +128,32 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 		}
 	}
 	return authority, nil
+}
+
+// apiserver adds what the aggregated API server needs of the operator.
+func apiserver(m manager.Manager, authority *certificates.Authority, options Options) error {
+	secret := &apiservice.Certificates{
+		Client:     m.GetClient(),
+		Live:       m.GetAPIReader(),
+		Authority:  authority,
+		Namespace:  options.Namespace,
+		Labels:     objects.APIServerLabels(),
+		FieldOwner: objects.FieldOwner,
+		Now:        options.Now,
+	}
+	if err := secret.SetupWithManager(m); err != nil {
+		return fmt.Errorf("add certificates of the aggregated API server: %w", err)
+	}
+	bundle := &apiservice.Bundle{
+		Client:    m.GetClient(),
+		Live:      m.GetAPIReader(),
+		Authority: authority,
+		Namespace: options.Namespace,
+	}
+	if err := bundle.SetupWithManager(m); err != nil {
+		return fmt.Errorf("add caBundle of the APIService: %w", err)
+	}
+	return nil
 }
 
 func controlAddress(pod *corev1.Pod) string {

@@ -51,9 +51,9 @@ func parse(arguments []string) (flags, error) {
 	set.DurationVar(&f.certificates.CAValidity, "ca-validity", f.certificates.CAValidity,
 		"life of the certificate authority, which is replaced after two thirds of it")
 	set.DurationVar(&f.certificates.LeafValidity, "certificate-validity", f.certificates.LeafValidity,
-		"life of the certificates of operator and pods, which are replaced after two thirds of it")
+		"life of the certificates of operator, aggregated API server and pods, which are replaced after two thirds of it")
 	set.DurationVar(&f.certificates.Overlap, "ca-overlap", f.certificates.Overlap,
-		"how long a new certificate authority is trusted before it is used; longer than kubelets take to update a mounted Secret")
+		"how long a new certificate authority is trusted before it is used, from when every Secret has it; longer than kubelets take to update a mounted Secret")
 	f.log.BindFlags(set)
 	config.RegisterFlags(set)
 	if err := set.Parse(arguments); err != nil {
@@ -75,9 +75,10 @@ func (f *flags) check(rest []string) error {
 		return errors.New("--namespace is required where " + dataplanev1alpha1.EnvPodNamespace + " is not set")
 	case f.certificates.LeafValidity <= 0 || f.certificates.Overlap < 0:
 		return errors.New("--certificate-validity must be positive, --ca-overlap not negative")
-	case f.certificates.CAValidity < 3*f.certificates.Overlap+3*f.certificates.Skew:
-		// The overlap must fit into the last third of the life.
-		return errors.New("--ca-validity must be at least three times --ca-overlap and a quarter of an hour")
+	case f.certificates.CAValidity < 6*f.certificates.Overlap+3*f.certificates.Skew:
+		// Into the last third of the life must fit the overlap, and as long again
+		// for the new certificates to take the place of the old.
+		return errors.New("--ca-validity must be at least six times --ca-overlap and a quarter of an hour")
 	}
 	return nil
 }

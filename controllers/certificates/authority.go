@@ -28,6 +28,9 @@ var ErrNotLoaded = errors.New("the certificate authority is not loaded yet")
 // of that one Secret; what it serves to others comes from memory.
 type Authority struct {
 	options Options
+	// lagging is who did not trust the next authority when that was last asked.
+	// It is the reconciler's alone, of which one runs at a time.
+	lagging string
 
 	mu sync.Mutex
 	// state is what the Secret holds; its Current is nil before it was loaded.
@@ -36,6 +39,8 @@ type Authority struct {
 	client *Pair
 	// changed are called after every change of the state.
 	changed []func(context.Context)
+	// awaited say whether everybody trusts a bundle.
+	awaited []func(context.Context, []byte) error
 }
 
 // Options of an Authority; each is required.
@@ -69,6 +74,17 @@ func (a *Authority) OnChange(f func(context.Context)) {
 	a.changed = append(a.changed, f)
 }
 
+// Await registers a function that returns nil when everybody for whom it speaks
+// has been given this bundle to trust, else an error that names one who has not.
+// The next authority does not sign before all of them have it. It is asked from
+// the goroutine of the reconciler, about once a minute while there is something
+// to wait for.
+func (a *Authority) Await(f func(ctx context.Context, bundle []byte) error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.awaited = append(a.awaited, f)
+}
+
 // Reconcile loads the Secret, makes it where it is missing, and takes the steps
 // of the rotation that are due. If the Secret was deleted while this process
 // knows its content, the same content is written again: a new authority would
@@ -83,6 +99,10 @@ func (a *Authority) Reconcile(ctx context.Context, _ reconcile.Request) (reconci
 		state, _ = a.State()
 	}
 	now := a.options.Now()
+	if state.undistributed() && a.distributed(ctx, state) {
+		// The Secret has whole seconds; the earlier one would shorten the overlap.
+		state.Distributed = now.Truncate(time.Second).Add(time.Second)
+	}
 	next, err := state.Advance(now, a.options.Policy)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -97,10 +117,40 @@ func (a *Authority) Reconcile(ctx context.Context, _ reconcile.Request) (reconci
 			return reconcile.Result{}, err
 		}
 		logr.FromContextOrDiscard(ctx).Info("certificate authority written",
-			"trusted", len(next.trusted()), "expires", next.Current.Certificate.NotAfter)
+			"trusted", len(next.trusted()), "waits", next.undistributed(), "expires", next.Current.Certificate.NotAfter)
 	}
 	a.adopt(ctx, next)
-	return reconcile.Result{RequeueAfter: max(next.Due(a.options.Policy).Sub(now), time.Second)}, nil
+	wait := max(next.Due(a.options.Policy).Sub(now), time.Second)
+	if next.undistributed() {
+		wait = min(wait, patience(now.Sub(next.Next.Certificate.NotBefore.Add(a.options.Policy.Skew))))
+	}
+	return reconcile.Result{RequeueAfter: wait}, nil
+}
+
+// patience is the pause before the next look at who trusts an authority that
+// was made that long ago: mostly a second is enough, and somebody who cannot be
+// reached must not be looked at each second for weeks.
+func patience(age time.Duration) time.Duration {
+	return min(max(age/4, 200*time.Millisecond), time.Minute)
+}
+
+// distributed says whether everybody trusts what the state does.
+func (a *Authority) distributed(ctx context.Context, state State) bool {
+	a.mu.Lock()
+	awaited := a.awaited
+	a.mu.Unlock()
+	bundle, lagging := state.Bundle(), ""
+	for _, f := range awaited {
+		if err := f(ctx, bundle); err != nil {
+			lagging = err.Error()
+			break
+		}
+	}
+	if lagging != "" && lagging != a.lagging {
+		logr.FromContextOrDiscard(ctx).Info("the next certificate authority waits", "cause", lagging)
+	}
+	a.lagging = lagging
+	return lagging == ""
 }
 
 func (a *Authority) load(ctx context.Context) (State, string, error) {
@@ -188,7 +238,7 @@ func (a *Authority) ClientTLS(serverName string) (*tls.Config, error) {
 	a.mu.Lock()
 	have := a.client
 	a.mu.Unlock()
-	pair, err := a.Keep(have, Request{DNSName: a.options.ClientName, Usage: x509.ExtKeyUsageClientAuth})
+	pair, err := a.Keep(have, Request{DNSNames: []string{a.options.ClientName}, Usage: x509.ExtKeyUsageClientAuth})
 	if err != nil {
 		return nil, err
 	}

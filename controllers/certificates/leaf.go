@@ -7,14 +7,15 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // Request describes a certificate. Each is for one use only, so that what a pod
 // holds cannot be used to call another pod.
 type Request struct {
-	// DNSName is the one name in it.
-	DNSName string
+	// DNSNames are the names in it, at least one. There is no other kind of name.
+	DNSNames []string
 	// Usage is x509.ExtKeyUsageServerAuth or x509.ExtKeyUsageClientAuth.
 	Usage x509.ExtKeyUsage
 }
@@ -30,7 +31,7 @@ func (s State) Issue(request Request, now time.Time, policy Policy) (*Pair, erro
 		// A common name has at most 64 characters (RFC 5280, ub-common-name) and
 		// is read by nobody: the name is the DNS name.
 		Subject:               pkix.Name{CommonName: "wsproxy"},
-		DNSNames:              []string{request.DNSName},
+		DNSNames:              request.DNSNames,
 		NotBefore:             now.Add(-policy.Skew),
 		NotAfter:              notAfter,
 		KeyUsage:              x509.KeyUsageDigitalSignature,
@@ -38,17 +39,17 @@ func (s State) Issue(request Request, now time.Time, policy Policy) (*Pair, erro
 		BasicConstraintsValid: true,
 	}, s.Current)
 	if err != nil {
-		return nil, fmt.Errorf("issue certificate for %s: %w", request.DNSName, err)
+		return nil, fmt.Errorf("issue certificate for %s: %w", request.DNSNames[0], err)
 	}
 	return pair, nil
 }
 
 // Good says whether a certificate is what Issue would return: of the current
-// authority, for the same name and use, and not due for renewal.
+// authority, for the same names and use, and not due for renewal.
 func (s State) Good(pair *Pair, request Request, now time.Time) bool {
 	c := pair.Certificate
 	return c.CheckSignatureFrom(s.Current.Certificate) == nil &&
-		len(c.DNSNames) == 1 && c.DNSNames[0] == request.DNSName &&
+		slices.Equal(c.DNSNames, request.DNSNames) &&
 		len(c.ExtKeyUsage) == 1 && c.ExtKeyUsage[0] == request.Usage &&
 		now.Before(renewal(c.NotBefore, c.NotAfter))
 }

@@ -12,9 +12,10 @@ type Policy struct {
 	CAValidity time.Duration
 	// LeafValidity is the life of what it issues, renewed after two thirds.
 	LeafValidity time.Duration
-	// Overlap is how long the next authority is trusted before it signs. It must
-	// be longer than a kubelet takes to update a mounted Secret (a minute or
-	// two), or pods would be called with certificates that they do not trust.
+	// Overlap is how long the next authority is trusted before it signs, counted
+	// from when every Secret and the APIService had it. It must be longer than a
+	// kubelet takes to update a mounted Secret (a minute or two), or pods would
+	// be called with certificates that they do not trust.
 	Overlap time.Duration
 	// Skew is how far clocks may differ: every certificate is valid that long
 	// before it was issued.

@@ -17,6 +17,7 @@ const (
 	keyCurrentKey   = "ca.key"
 	keyNextCert     = "next.crt"
 	keyNextKey      = "next.key"
+	keyDistributed  = "next.distributed"
 	keyPreviousCert = "previous.crt"
 )
 
@@ -26,6 +27,9 @@ type State struct {
 	Current *Pair
 	// Next is trusted already and signs soon; nil most of the time.
 	Next *Pair
+	// Distributed is when everybody was first seen to have Next among those whom
+	// they trust, to the second; zero: not yet.
+	Distributed time.Time
 	// Previous signed before and is trusted until it expires, because what it
 	// signed may still be in use. Its key is gone. May be nil.
 	Previous *x509.Certificate
@@ -42,6 +46,11 @@ func ParseState(data map[string][]byte) (State, error) {
 	if len(data[keyNextCert]) > 0 {
 		if s.Next, err = ParsePair(data[keyNextCert], data[keyNextKey]); err != nil {
 			return State{}, fmt.Errorf("%s, %s: %w", keyNextCert, keyNextKey, err)
+		}
+	}
+	if len(data[keyDistributed]) > 0 {
+		if s.Distributed, err = time.Parse(time.RFC3339, string(data[keyDistributed])); err != nil {
+			return State{}, fmt.Errorf("%s: %w", keyDistributed, err)
 		}
 	}
 	if len(data[keyPreviousCert]) > 0 {
@@ -64,6 +73,9 @@ func (s State) Data() (map[string][]byte, error) {
 			return nil, err
 		}
 		data[keyNextCert] = s.Next.CertPEM()
+	}
+	if !s.Distributed.IsZero() {
+		data[keyDistributed] = []byte(s.Distributed.UTC().Format(time.RFC3339))
 	}
 	if s.Previous != nil {
 		data[keyPreviousCert] = encodeCertificate(s.Previous)
@@ -91,7 +103,7 @@ func (s State) Advance(now time.Time, policy Policy) (State, error) {
 		}
 	}
 	if s.Next != nil && !now.Before(s.promotion(policy)) {
-		s.Current, s.Next, s.Previous = s.Next, nil, current
+		s.Current, s.Next, s.Previous, s.Distributed = s.Next, nil, current, time.Time{}
 		if now.After(current.NotAfter) {
 			s.Previous = nil
 		}
@@ -112,15 +124,21 @@ func (s State) Due(policy Policy) time.Time {
 	return due
 }
 
-// promotion is when the next authority begins to sign: after the overlap, or
-// when the current one can no longer.
+// promotion is when the next authority begins to sign: after it was distributed
+// and the overlap has passed, but at the latest in the middle of what is left of
+// the current one. Whoever could not be reached until then must not cost the
+// others the time in which new certificates replace those that end with it.
 func (s State) promotion(policy Policy) time.Time {
-	at := s.Next.Certificate.NotBefore.Add(policy.Skew + policy.Overlap)
-	if expiry := s.Current.Certificate.NotAfter; expiry.Before(at) {
-		return expiry
+	made := s.Next.Certificate.NotBefore.Add(policy.Skew)
+	latest := made.Add(s.Current.Certificate.NotAfter.Sub(made) / 2)
+	if at := s.Distributed.Add(policy.Overlap); !s.Distributed.IsZero() && at.Before(latest) {
+		return at
 	}
-	return at
+	return latest
 }
+
+// undistributed says whether it is time to see who trusts the next authority.
+func (s State) undistributed() bool { return s.Next != nil && s.Distributed.IsZero() }
 
 // Bundle returns every authority that is to be trusted, as PEM, the current one
 // first.
@@ -143,10 +161,12 @@ func (s State) trusted() []*x509.Certificate {
 	return certificates
 }
 
-// equal says whether two states trust the same and sign with the same.
+// equal says whether two states trust the same, sign with the same and know the
+// same of its distribution.
 func (s State) equal(other State) bool {
 	return s.Current != nil && other.Current != nil &&
-		s.Current.Certificate.Equal(other.Current.Certificate) && bytes.Equal(s.Bundle(), other.Bundle())
+		s.Current.Certificate.Equal(other.Current.Certificate) && bytes.Equal(s.Bundle(), other.Bundle()) &&
+		s.Distributed.Equal(other.Distributed)
 }
 
 func newAuthority(now time.Time, policy Policy) (*Pair, error) {

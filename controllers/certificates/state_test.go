@@ -14,7 +14,7 @@ const day = 24 * time.Hour
 var (
 	epoch  = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	policy = Policy{CAValidity: 90 * day, LeafValidity: 30 * day, Overlap: day, Skew: 5 * time.Minute}
-	server = Request{DNSName: "echo.default.dataplane.wsproxy.io", Usage: x509.ExtKeyUsageServerAuth}
+	server = Request{DNSNames: []string{"echo.default.dataplane.wsproxy.io"}, Usage: x509.ExtKeyUsageServerAuth}
 )
 
 // advance is Advance after the given time, through the form that the Secret has.
@@ -52,14 +52,14 @@ func verify(s State, pair *Pair, after time.Duration) error {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(s.Bundle())
 	_, err := pair.Certificate.Verify(x509.VerifyOptions{
-		DNSName: server.DNSName, Roots: roots, CurrentTime: epoch.Add(after), KeyUsages: []x509.ExtKeyUsage{server.Usage},
+		DNSName: server.DNSNames[0], Roots: roots, CurrentTime: epoch.Add(after), KeyUsages: []x509.ExtKeyUsage{server.Usage},
 	})
 	return err
 }
 
 func TestRotationOverlaps(t *testing.T) {
 	first := advance(t, State{}, 0)
-	old := issue(t, first, 59*day)
+	old := issue(t, first, 50*day)
 
 	// Nothing happens before two thirds of the life.
 	if s := advance(t, first, 59*day); !s.equal(first) {
@@ -69,36 +69,59 @@ func TestRotationOverlaps(t *testing.T) {
 	if both.Next == nil || !both.Current.Certificate.Equal(first.Current.Certificate) {
 		t.Fatal("no next authority beside the current one")
 	}
-	if s := advance(t, both, 61*day+23*time.Hour); !s.equal(both) {
+	// Somebody lacks it for three days.
+	if s := advance(t, both, 64*day); !s.equal(both) {
+		t.Fatal("signed with before everybody has it")
+	}
+	both.Distributed = epoch.Add(64 * day)
+	if s := advance(t, both, 64*day+23*time.Hour); !s.equal(both) {
 		t.Fatal("signed with before everybody can know it")
 	}
-	second := advance(t, both, 62*day)
-	if second.Next != nil || second.Previous == nil || !second.Current.Certificate.Equal(both.Next.Certificate) {
+	second := advance(t, both, 65*day)
+	if second.Next != nil || second.undistributed() || !second.Distributed.IsZero() || second.Previous == nil || !second.Current.Certificate.Equal(both.Next.Certificate) {
 		t.Fatal("the next authority does not sign after the overlap")
 	}
 
 	// Whoever still has one of the three states believes and is believed by whoever
 	// has a neighbouring one.
-	fresh := issue(t, second, 62*day)
+	fresh := issue(t, second, 65*day)
 	for name, err := range map[string]error{
-		"old certificate, before":  verify(both, old, 61*day),
-		"old certificate, after":   verify(second, old, 62*day),
-		"new certificate, overlap": verify(both, fresh, 62*day),
-		"new certificate, after":   verify(second, fresh, 62*day),
+		"old certificate, before":  verify(both, old, 64*day),
+		"old certificate, after":   verify(second, old, 65*day),
+		"new certificate, overlap": verify(both, fresh, 65*day),
+		"new certificate, after":   verify(second, fresh, 65*day),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if verify(first, fresh, 62*day) == nil {
+	if verify(first, fresh, 65*day) == nil {
 		t.Error("believed by who never heard of the authority")
 	}
-	if second.Good(old, server, epoch.Add(62*day)) {
+	if second.Good(old, server, epoch.Add(65*day)) {
 		t.Error("a certificate of the old authority is kept")
 	}
 	third := advance(t, second, 91*day)
 	if third.Previous != nil {
 		t.Error("an expired authority is still trusted")
+	}
+}
+
+func TestALaggardDelaysTheNextAuthorityOnlyToTheMiddleOfWhatIsLeft(t *testing.T) {
+	both := advance(t, advance(t, State{}, 0), 60*day)
+	if !both.undistributed() {
+		t.Fatal("no next authority")
+	}
+	// The current one ends after 90 days.
+	if s := advance(t, both, 75*day-time.Hour); !s.equal(both) {
+		t.Error("signed with though somebody lacks it and there is time")
+	}
+	late := both
+	late.Distributed = epoch.Add(75*day - time.Hour)
+	for name, s := range map[string]State{"distributed never": both, "distributed late": late} {
+		if s := advance(t, s, 75*day); s.Previous == nil || s.undistributed() {
+			t.Errorf("%s: half of what was left for new certificates to spread is gone", name)
+		}
 	}
 }
 
@@ -115,6 +138,9 @@ func TestDueIsWhenSomethingChanges(t *testing.T) {
 			t.Fatalf("nothing changed at %s", due)
 		}
 		s = next
+		if s.undistributed() {
+			s.Distributed = epoch.Add(due + 2*time.Second)
+		}
 	}
 }
 
@@ -135,7 +161,9 @@ func TestGood(t *testing.T) {
 	client := server
 	client.Usage = x509.ExtKeyUsageClientAuth
 	another := server
-	another.DNSName = "other.default.dataplane.wsproxy.io"
+	another.DNSNames = []string{"other.default.dataplane.wsproxy.io"}
+	more := server
+	more.DNSNames = []string{server.DNSNames[0], "other.default.dataplane.wsproxy.io"}
 	for name, c := range map[string]struct {
 		request Request
 		after   time.Duration
@@ -145,6 +173,7 @@ func TestGood(t *testing.T) {
 		"before two thirds":      {server, 19 * day, true},
 		"after two thirds":       {server, 21 * day, false},
 		"for another proxy":      {another, 0, false},
+		"for another name, too":  {more, 0, false},
 		"for calling, not being": {client, 0, false},
 	} {
 		if got := s.Good(pair, c.request, epoch.Add(c.after)); got != c.want {

@@ -62,10 +62,16 @@ func ownerReference(proxy *wsproxyv1alpha1.WebSocketProxy) *metav1ac.OwnerRefere
 
 // AuthorityLabels returns the labels of the Secret that holds the certificate
 // authority. It belongs to the installation, not to a proxy.
-func AuthorityLabels() map[string]string {
+func AuthorityLabels() map[string]string { return installation("certificate-authority") }
+
+// APIServerLabels returns the labels of the Secret of the aggregated API server,
+// which belongs to the installation, too.
+func APIServerLabels() map[string]string { return installation("apiserver") }
+
+func installation(component string) map[string]string {
 	return map[string]string{
 		LabelName:      valueName,
 		LabelManagedBy: valueManagedBy,
-		LabelComponent: "certificate-authority",
+		LabelComponent: component,
 	}
 }

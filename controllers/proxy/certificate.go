@@ -4,14 +4,18 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
+	"fmt"
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
 	"github.com/wsproxy/wsproxy/controllers/certificates"
 	"github.com/wsproxy/wsproxy/controllers/objects"
 )
@@ -49,6 +53,30 @@ func (r *Reconciler) certificate(ctx context.Context, w *work) error {
 	return w.settle(err)
 }
 
+// Trusts says whether the pods of every proxy are given exactly these authorities
+// to trust. A proxy without a Secret of its own has no pods; when it gets one, the
+// Secret has the authorities of that time.
+func (r *Reconciler) Trusts(ctx context.Context, bundle []byte) error {
+	var proxies wsproxyv1alpha1.WebSocketProxyList
+	if err := r.Client.List(ctx, &proxies); err != nil {
+		return fmt.Errorf("list proxies: %w", err)
+	}
+	for i := range proxies.Items {
+		p := &proxies.Items[i]
+		own, err := r.Secrets.Secret(ctx, client.ObjectKeyFromObject(p), objects.Name(p.Name))
+		if err != nil {
+			return err
+		}
+		if own == nil || !metav1.IsControlledBy(own, p) || !p.DeletionTimestamp.IsZero() {
+			continue
+		}
+		if !bytes.Equal(own.Data[dataplanev1alpha1.FileControlCA], bundle) {
+			return fmt.Errorf("the Secret %s of a proxy has other authorities", client.ObjectKeyFromObject(own))
+		}
+	}
+	return nil
+}
+
 // controlFiles returns the certificate by which the operator knows the pods, and
 // keeps the one that they have while it is good.
 func (r *Reconciler) controlFiles(w *work, own *corev1.Secret) (map[string][]byte, *certificates.Pair, error) {
@@ -58,8 +86,8 @@ func (r *Reconciler) controlFiles(w *work, own *corev1.Secret) (map[string][]byt
 		have, _ = certificates.ParsePair(own.Data[dataplanev1alpha1.FileControlCert], own.Data[dataplanev1alpha1.FileControlKey])
 	}
 	pair, err := r.Authority.Keep(have, certificates.Request{
-		DNSName: dataplanev1alpha1.ServerName(w.proxy.Namespace, w.proxy.Name),
-		Usage:   x509.ExtKeyUsageServerAuth,
+		DNSNames: []string{dataplanev1alpha1.ServerName(w.proxy.Namespace, w.proxy.Name)},
+		Usage:    x509.ExtKeyUsageServerAuth,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -47,7 +47,7 @@ func newPKI(t *testing.T) *pki {
 
 func (p *pki) issue(name string, usage x509.ExtKeyUsage) tls.Certificate {
 	p.t.Helper()
-	pair, err := p.state.Issue(certificates.Request{DNSName: name, Usage: usage}, time.Now(), certificates.DefaultPolicy())
+	pair, err := p.state.Issue(certificates.Request{DNSNames: []string{name}, Usage: usage}, time.Now(), certificates.DefaultPolicy())
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func issue(t *testing.T) (cert, key []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pair, err := state.Issue(certificates.Request{DNSName: "a", Usage: x509.ExtKeyUsageServerAuth}, time.Now(), policy)
+	pair, err := state.Issue(certificates.Request{DNSNames: []string{"a"}, Usage: x509.ExtKeyUsageServerAuth}, time.Now(), policy)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,7 +113,7 @@ func certificate(t *testing.T) (cert, key []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pair, err := state.Issue(certificates.Request{DNSName: "chat.example", Usage: x509.ExtKeyUsageServerAuth}, time.Now(), policy)
+	pair, err := state.Issue(certificates.Request{DNSNames: []string{"chat.example"}, Usage: x509.ExtKeyUsageServerAuth}, time.Now(), policy)
 	if err != nil {
 		t.Fatal(err)
 	}

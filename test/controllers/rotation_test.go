@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -72,6 +73,13 @@ func TestTheAuthorityIsReplacedWithoutLosingAPod(t *testing.T) {
 	}
 	r.patch(get[wsproxyv1alpha1.WebSocketProxy](r, "echo"), `{"spec":{"settings":{"maxRetries":7}}}`)
 	p.retries(7)
+	// The overlap begins when everybody has it.
+	r.eventually(func() error {
+		if secret := get[corev1.Secret](r, controllers.AuthoritySecret); len(secret.Data["next.distributed"]) == 0 {
+			return errors.New("the operator does not know that everybody trusts the next authority")
+		}
+		return nil
+	})
 	second.stop()
 
 	// After the overlap it signs, and the old one is still trusted.

@@ -1,0 +1,11 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package apiservice gives the aggregated API server what it needs of the
+// certificate authority: its certificates, in a Secret, and the trust of
+// kube-apiserver, in the caBundle of the APIService. Each is kept by a controller
+// of its own.
+//
+// The APIService and the API server itself come with the installation; the
+// package knows nothing of what is served.
+package apiservice
