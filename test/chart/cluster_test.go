@@ -55,6 +55,15 @@ func kept(t *testing.T) []string {
 	return left
 }
 
+// settle waits until the API server has written what it writes by itself into the
+// status of the release's objects.
+func settle(t *testing.T) {
+	t.Helper()
+	kubectl(t, "wait", "crd/websocketproxies.wsproxy.io", "crd/websocketproxyclasses.wsproxy.io", "--for=condition=Established", "--timeout=60s")
+	// There is nobody behind it here.
+	kubectl(t, "wait", "apiservice/v1alpha1.connections.wsproxy.io", "--for=condition=Available=False", "--timeout=60s")
+}
+
 func install(t *testing.T, arguments ...string) {
 	t.Helper()
 	helm(t, append([]string{"install", release, chartDir, "--namespace", namespace, "--create-namespace"}, arguments...)...)
@@ -70,7 +79,7 @@ spec: {upstream: {url: "ws://echo.example"}}
 func TestInstallUpgradeUninstallKeepsTheCRDs(t *testing.T) {
 	clean(t)
 	install(t)
-	kubectl(t, "wait", "crd/websocketproxies.wsproxy.io", "--for=condition=Established", "--timeout=60s")
+	settle(t)
 	kubectlWith(t, proxy, "apply", "--filename=-")
 	before := versions(t)
 	if len(before) < 8 {
@@ -101,7 +110,7 @@ func TestInstallUpgradeUninstallKeepsTheCRDs(t *testing.T) {
 func TestUninstallWithoutKeepLeavesNothing(t *testing.T) {
 	clean(t)
 	install(t, "--set", "crds.keep=false")
-	kubectl(t, "wait", "crd/websocketproxies.wsproxy.io", "--for=condition=Established", "--timeout=60s")
+	settle(t)
 	kubectlWith(t, proxy, "apply", "--filename=-")
 	helm(t, "uninstall", release, "--namespace", namespace, "--wait")
 	kubectl(t, "wait", "--for=delete", "crd/websocketproxies.wsproxy.io", "crd/websocketproxyclasses.wsproxy.io", "--timeout=60s")
@@ -121,6 +130,7 @@ func TestTemplateAndApply(t *testing.T) {
 		kubectlWith(t, template(t), "apply", "--server-side", "--filename=-")
 	}
 	apply()
+	settle(t)
 	before := versions(t)
 	apply()
 	if after := versions(t); !slices.Equal(before, after) {
@@ -130,9 +140,32 @@ func TestTemplateAndApply(t *testing.T) {
 	kubectlWith(t, template(t, "--values", everything), "apply", "--filename=-")
 }
 
-func TestCRDsCanBeLeftOut(t *testing.T) {
-	if manifests := template(t, "--set", "crds.enabled=false"); strings.Contains(manifests, "CustomResourceDefinition") {
-		t.Error("crds.enabled=false, and yet there are CRDs")
+func TestPartsCanBeLeftOut(t *testing.T) {
+	for set, word := range map[string]string{"crds.enabled=false": "CustomResourceDefinition", "apiserver.enabled=false": "apiserver"} {
+		if manifests := template(t, "--set", set); strings.Contains(manifests, word) {
+			t.Errorf("%s, and yet there is %s", set, word)
+		}
+	}
+}
+
+// The operator keeps spec.caBundle; a chart that rendered it would take it back.
+func TestTheCABundleIsLeftToTheOperator(t *testing.T) {
+	clean(t)
+	install(t)
+	const bundle = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCi0tLS0tRU5EIENFUlRJRklDQVRFLS0tLS0K"
+	kubectl(t, "patch", "apiservice", "v1alpha1.connections.wsproxy.io", "--type=merge", "--patch", `{"spec":{"caBundle":"`+bundle+`"}}`)
+	for _, change := range []func(){
+		func() {
+			helm(t, "upgrade", release, chartDir, "--namespace", namespace, "--set", "podLabels.team=a")
+		},
+		func() { kubectlWith(t, template(t), "apply", "--server-side", "--force-conflicts", "--filename=-") },
+		func() { kubectlWith(t, template(t), "apply", "--filename=-") },
+	} {
+		change()
+		got := kubectl(t, "get", "apiservice", "v1alpha1.connections.wsproxy.io", "--output=jsonpath={.spec.caBundle} {.spec.insecureSkipTLSVerify}")
+		if strings.TrimSpace(got) != bundle {
+			t.Errorf("spec.caBundle became %q", got)
+		}
 	}
 }
 

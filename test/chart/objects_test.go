@@ -88,8 +88,13 @@ func differences(path string, a, b any) []string {
 			return found
 		}
 	case []any:
-		if b, ok := b.([]any); ok && len(a) == len(b) {
+		if b, ok := b.([]any); ok {
 			var found []string
+			if len(a) != len(b) {
+				found = append(found, fmt.Sprintf("%s: %d and %d elements", path, len(a), len(b)))
+				found = append(found, only(path+": the first alone has", a, b)...)
+				return append(found, only(path+": the second alone has", b, a)...)
+			}
 			for i := range a {
 				found = append(found, differences(fmt.Sprintf("%s[%d]", path, i), a[i], b[i])...)
 			}
@@ -97,4 +102,15 @@ func differences(path string, a, b any) []string {
 		}
 	}
 	return []string{fmt.Sprintf("%s: %v and %v", path, a, b)}
+}
+
+// only says what is in a list and not in another.
+func only(what string, list, other []any) []string {
+	var found []string
+	for _, v := range list {
+		if !slices.ContainsFunc(other, func(o any) bool { return reflect.DeepEqual(v, o) }) {
+			found = append(found, fmt.Sprintf("%s %v", what, v))
+		}
+	}
+	return found
 }

@@ -13,10 +13,12 @@ app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* wsproxy.selector takes {root, component}. A Deployment's selector can never be changed. */}}
+{{/* wsproxy.selector takes {root, component}; without a component it is for what users are given. A Deployment's selector can never be changed. */}}
 {{- define "wsproxy.selector" -}}
 app.kubernetes.io/name: wsproxy
-app.kubernetes.io/component: {{ .component }}
+{{- with .component }}
+app.kubernetes.io/component: {{ . }}
+{{- end }}
 {{- end }}
 
 {{/* wsproxy.image takes {root, image}, where image is the repository of one component. */}}
