@@ -56,6 +56,7 @@ type conn struct {
 	agreed   handshake.Agreement // with the first upstream
 	upstream string              // its address; the last one's while there is none
 	release  func()              // of the endpoint's count; nil while there is none
+	tried    []string            // the endpoints that failed in this outage, the last one at the end
 	told     [2]traffic          // what the metrics know
 }
 

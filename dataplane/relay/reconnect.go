@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/wsproxy/wsproxy/dataplane/handshake"
@@ -32,6 +33,10 @@ func (c *conn) detachLocked(farewell []byte) {
 		c.release()
 		c.release = nil
 	}
+	if c.core.Attempt() == 1 {
+		c.tried = nil // Another outage.
+	}
+	c.failedLocked(c.upstream)
 	if farewell == nil {
 		_ = below(sock).Close()
 		return
@@ -43,20 +48,32 @@ func (c *conn) detachLocked(farewell []byte) {
 	}()
 }
 
+// failedLocked notes an endpoint that the next attempt shall not go to. That is
+// not left to the counts: an endpoint that refuses everybody has no connections,
+// so it always is the one with the fewest.
+func (c *conn) failedLocked(address string) {
+	c.tried = append(slices.DeleteFunc(c.tried, func(t string) bool { return t == address }), address)
+}
+
 // redial makes one attempt to reach a new upstream.
 func (c *conn) redial(attempt int) {
 	c.mu.Lock()
-	ctx, head, avoid := c.ctx, c.head, c.upstream
+	ctx, head, avoid := c.ctx, c.head, slices.Clone(c.tried)
 	c.mu.Unlock()
-	up, err := c.server.Dialer.Dial(ctx, c.server.Config.Current(), head.Reconnect(attempt, c.agreed), avoid)
+	up, err := c.server.Dialer.Dial(ctx, c.server.Config.Current(), head.Reconnect(attempt, c.agreed), avoid...)
+	address := upstream.AddressOf(err)
 	if err == nil && !handshake.Compatible(c.agreed, up.Agreement) {
 		discard(up)
+		address = up.Address
 		err = errors.New("the upstream agreed on another subprotocol or other extensions than the first one")
 	}
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
+		if address != "" {
+			c.failedLocked(address)
+		}
 		final := false
 		if refused, ok := errors.AsType[*upstream.Refused](err); ok {
 			refused.Close()

@@ -24,9 +24,9 @@ type Picker struct {
 // Pick chooses one of the endpoints that are not going away, and counts a
 // connection there until release is called. Calling release again does nothing.
 //
-// Addresses in avoid are passed over where there is another: all of them if
-// possible, else at least the last one, which is the one that failed last. The
-// error is ErrNoEndpoints.
+// Addresses in avoid, in the order in which they failed, are passed over where
+// there is another: all of them if possible, else the latest ones, so that those
+// who come back again and again go round. The error is ErrNoEndpoints.
 func (p *Picker) Pick(endpoints []config.Endpoint, avoid ...string) (address string, release func(), err error) {
 	var usable []string
 	for _, e := range endpoints {
@@ -86,18 +86,14 @@ func (p *Picker) takeLocked(address string) (release func()) {
 	})
 }
 
-// without returns the addresses that are not to be avoided, or as close to that
-// as it can come without returning none.
+// without returns the addresses that are not to be avoided. Where that leaves
+// none, those that failed first may be tried again first.
 func without(addresses, avoid []string) []string {
-	for len(avoid) > 0 {
+	for ; len(avoid) > 0; avoid = avoid[1:] {
 		left := slices.DeleteFunc(slices.Clone(addresses), func(a string) bool { return slices.Contains(avoid, a) })
 		if len(left) > 0 {
 			return left
 		}
-		if len(avoid) == 1 {
-			break
-		}
-		avoid = avoid[len(avoid)-1:]
 	}
 	return addresses
 }

@@ -71,6 +71,7 @@ func TestPickAvoids(t *testing.T) {
 		{"the one to avoid, however idle", []string{a, b}, []string{b, b}, []string{a}, b},
 		{"all that were tried", []string{a, b, c}, nil, []string{a, c}, b},
 		{"at least the last one when all were tried", []string{a, b}, []string{a}, []string{a, b}, a},
+		{"the one that failed first when all were tried, however busy", []string{a, b, c}, []string{a, a}, []string{a, b, c}, a},
 		{"none where there is no other", []string{a}, nil, []string{a}, a},
 		{"nor where all are gone", []string{a}, nil, []string{b, a}, a},
 		{"what is not there", []string{a}, nil, []string{"", b}, a},
