@@ -12,7 +12,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/config"
+	"k8s.io/client-go/rest"
+	managerconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -44,16 +45,22 @@ func controlAddress(pod *corev1.Pod) string {
 // with the test, or before when its stop is called.
 func startOperator(t *testing.T, namespace string, change ...func(*controllers.Options)) *operator {
 	t.Helper()
+	return startOperatorAs(t, server.config, namespace, change...)
+}
+
+// startOperatorAs is startOperator with another way to the API server.
+func startOperatorAs(t *testing.T, config *rest.Config, namespace string, change ...func(*controllers.Options)) *operator {
+	t.Helper()
 	scheme, err := controllers.Scheme()
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := manager.New(server.config, manager.Options{
+	m, err := manager.New(config, manager.Options{
 		Scheme:  scheme,
 		Cache:   controllers.CacheOptions(),
 		Metrics: metricsserver.Options{BindAddress: "0"},
 		// One process runs many operators, one after the other.
-		Controller: config.Controller{SkipNameValidation: new(true)},
+		Controller: managerconfig.Controller{SkipNameValidation: new(true)},
 	})
 	if err != nil {
 		t.Fatal(err)
