@@ -43,8 +43,14 @@ func (r *Refusal) Error() string {
 	return fmt.Sprintf("handshake refused with %d: %s", r.Status, r.Body)
 }
 
-// Write answers a request of net/http's server.
+// writeTimeout is how long a client may take to receive a refusal.
+const writeTimeout = 10 * time.Second
+
+// Write answers a request of net/http's server, which resets the deadline that
+// is set here.
 func (r *Refusal) Write(w http.ResponseWriter) {
+	// A client that sends requests and reads no answers would wait here for ever.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	maps.Copy(w.Header(), r.header())
 	w.WriteHeader(r.Status)
 	// An error means that the client is gone, and there is nobody else to tell.

@@ -56,3 +56,24 @@ func TestRefuseForRoundsUpToSeconds(t *testing.T) {
 		}
 	}
 }
+
+// timed is a ResponseWriter that takes a deadline, as net/http's does.
+type timed struct {
+	*httptest.ResponseRecorder
+	deadline time.Time
+}
+
+func (w *timed) SetWriteDeadline(t time.Time) error {
+	if w.Body.Len() == 0 { // Later it is too late.
+		w.deadline = t
+	}
+	return nil
+}
+
+func TestARefusalWaitsForNoClientForEver(t *testing.T) {
+	w := &timed{ResponseRecorder: httptest.NewRecorder()}
+	Refuse(http.StatusNotFound, "nothing here").Write(w)
+	if left := time.Until(w.deadline); left <= 0 || left > writeTimeout {
+		t.Errorf("a client that reads nothing has %v, want up to %v", left, writeTimeout)
+	}
+}

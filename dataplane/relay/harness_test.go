@@ -78,7 +78,7 @@ func startProxy(t *testing.T, snap *dataplanev1alpha1.Snapshot) *proxy {
 	p.server = relay.New(relay.Options{
 		Config: p.store, Registry: p.registry, Dialer: upstream.NewDialer(p.secrets), Logger: logger,
 		Metrics:             metrics.New(metrics.Sources{Connections: p.registry.Len, ConfigVersion: func() uint64 { return 0 }, Draining: func() bool { return false }}),
-		AcceptWhileDraining: 10 * time.Millisecond,
+		AcceptWhileDraining: 10 * time.Millisecond, IdleTimeout: 50 * time.Millisecond,
 	})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

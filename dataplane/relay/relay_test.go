@@ -193,6 +193,26 @@ func TestAClientThatSpeaksBeforeItIsAnsweredGets400(t *testing.T) {
 	}
 }
 
+func TestARefusedClientDoesNotKeepItsSocketForEver(t *testing.T) {
+	p := startProxy(t, snapshot("ws://127.0.0.1:1"))
+	client, err := net.Dial("tcp", strings.TrimPrefix(p.url, "ws://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := io.WriteString(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	_ = client.SetDeadline(time.Now().Add(patience))
+	answer, err := io.ReadAll(client)
+	if err != nil {
+		t.Errorf("the socket is still open: %v", err)
+	}
+	if !strings.HasPrefix(string(answer), "HTTP/1.1 426 ") {
+		t.Errorf("answered %q", answer)
+	}
+}
+
 func TestAClientThatLeavesCancelsTheDialing(t *testing.T) {
 	url, accepted := mute(t)
 	p := startProxy(t, snapshot(url))

@@ -23,13 +23,16 @@ import (
 const (
 	// headerTimeout is how long a client may take for the head of its handshake.
 	headerTimeout = 10 * time.Second
+	// idleTimeout is how long a client that was refused may keep its socket without
+	// another request. No limit counts it.
+	idleTimeout = 30 * time.Second
 	// maxHeaderBytes bounds that head: room for large cookies and tokens.
 	maxHeaderBytes = 64 << 10
 	// maxKeptHead bounds what is kept of it for reconnects, in bytes.
 	maxKeptHead = 8 << 10
 )
 
-// Options are what a Server is made from; all are required but the last.
+// Options are what a Server is made from; all are required but the last two.
 type Options struct {
 	Config   *config.Store
 	Registry *registry.Registry
@@ -40,6 +43,9 @@ type Options struct {
 	// AcceptWhileDraining is how long a draining server still takes new clients,
 	// because load balancers go on sending them. 0 is 5 seconds.
 	AcceptWhileDraining time.Duration
+	// IdleTimeout is how long a client that was refused may keep its socket
+	// without another request. 0 is 30 seconds.
+	IdleTimeout time.Duration
 }
 
 // Server relays the connections of one proxy.
@@ -58,6 +64,9 @@ func New(options Options) *Server {
 	if options.AcceptWhileDraining == 0 {
 		options.AcceptWhileDraining = acceptWhileDraining
 	}
+	if options.IdleTimeout == 0 {
+		options.IdleTimeout = idleTimeout
+	}
 	s := &Server{Options: options}
 	s.drain.begun = make(chan struct{})
 	s.settings.Store(settingsOf(s.Config.Current()))
@@ -70,6 +79,7 @@ func New(options Options) *Server {
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.serve),
 		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       options.IdleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          errorLog(s.Logger),
 	}

@@ -69,6 +69,9 @@ func (r *Refused) PassedHeader() http.Header {
 // http.ErrAbortHandler, so that it can tell.
 func (r *Refused) Write(w http.ResponseWriter) error {
 	defer r.Close()
+	// A client that does not read would hold all of this for as long as it likes.
+	// Where w knows no deadlines, its owner has to see to that.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(bodyTimeout))
 	header := r.PassedHeader()
 	// net/http adds these where they are missing; nil forbids it.
 	for _, name := range []string{"Date", "Content-Type"} {

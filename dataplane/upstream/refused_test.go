@@ -216,3 +216,27 @@ func TestKeptRefusalNeedsNoUpstream(t *testing.T) {
 		})
 	}
 }
+
+// timed is a ResponseWriter that takes a deadline, as net/http's does.
+type timed struct {
+	*httptest.ResponseRecorder
+	deadline time.Time
+}
+
+func (w *timed) SetWriteDeadline(t time.Time) error {
+	if w.Body.Len() == 0 { // Later it is too late.
+		w.deadline = t
+	}
+	return nil
+}
+
+func TestAnUpstreamsRefusalWaitsForNoClientForEver(t *testing.T) {
+	refused := &Refused{Status: http.StatusForbidden, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("no")), ContentLength: 2}
+	w := &timed{ResponseRecorder: httptest.NewRecorder()}
+	if err := refused.Write(w); err != nil {
+		t.Fatal(err)
+	}
+	if left := time.Until(w.deadline); left <= 0 || left > bodyTimeout {
+		t.Errorf("a client that reads nothing has %v, want up to %v", left, bodyTimeout)
+	}
+}
