@@ -4,6 +4,8 @@
 package relay
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
@@ -21,8 +23,14 @@ func (c *conn) Describe(into *dataplanev1alpha1.Connection) {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.closing.IsZero() {
+		into.ClosingSince = timestamppb.New(c.closing)
+	}
 	if c.core == nil {
 		into.Phase = dataplanev1alpha1.Phase_PHASE_CONNECTING
+		if c.ended != nil {
+			into.Phase = dataplanev1alpha1.Phase_PHASE_CLOSING
+		}
 		into.LastActiveAt = into.ConnectedAt
 		return
 	}
@@ -37,9 +45,6 @@ func (c *conn) Describe(into *dataplanev1alpha1.Connection) {
 	into.Reconnects = int32(c.core.Reconnects())
 	into.Reconnectable, into.NotReconnectableReason = c.core.Reconnectable()
 	into.PossiblyLost = int64(c.core.PossiblyLost())
-	if !c.closing.IsZero() {
-		into.ClosingSince = timestamppb.New(c.closing)
-	}
 }
 
 var phases = [...]dataplanev1alpha1.Phase{
@@ -70,6 +75,7 @@ func (c *conn) disconnect(end core.End, how registry.Disconnect) error {
 		if c.ended != nil {
 			return registry.ErrClosing
 		}
+		c.closing = time.Now()
 		c.ended = &endedError{reason: "ended before it was opened: " + end.Reason, end: end}
 		c.cancel(c.ended)
 		return nil

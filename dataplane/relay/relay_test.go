@@ -271,8 +271,12 @@ func TestDisconnectWhileConnectingRefusesTheClient(t *testing.T) {
 		status <- response.StatusCode
 	}()
 	eventually(t, "the upstream is dialed", func() bool { return accepted.Load() == 1 })
-	if err := p.only().Disconnect(registry.Disconnect{Code: 1000}); err != nil {
+	entry := p.only()
+	if err := entry.Disconnect(registry.Disconnect{Code: 1000}); err != nil {
 		t.Fatal(err)
+	}
+	if got := entry.Describe(); got.Phase != dataplanev1alpha1.Phase_PHASE_CLOSING || got.ClosingSince == nil {
+		t.Errorf("it is said to be %v, closing since %v", got.Phase, got.ClosingSince)
 	}
 	if got := <-status; got != http.StatusServiceUnavailable {
 		t.Errorf("status %d, want 503", got)

@@ -18,8 +18,8 @@ import (
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
 
-// Each of the eight settings has a test here that fails where it is ignored. (The
-// listener's share of reuseAddr is tested where the listener is made.)
+// Each of the eight settings has a test that fails where it is ignored: seven are
+// here, reuseAddr is where the sockets are made (packages listener and upstream).
 
 // deafClient opens a WebSocket and then neither reads nor answers anything.
 func deafClient(t *testing.T, url string) net.Conn {
