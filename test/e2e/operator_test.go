@@ -95,8 +95,12 @@ func (r *room) versions(p *wsproxyv1alpha1.WebSocketProxy) map[string]string {
 // its lease stays behind.
 func killOperator(t *testing.T, c client.Client) {
 	t.Helper()
+	deployment := &appsv1.Deployment{}
+	if err := c.Get(t.Context(), client.ObjectKey{Namespace: operatorNamespace, Name: operatorName}, deployment); err != nil {
+		t.Fatal(err)
+	}
 	pods := &corev1.PodList{}
-	if err := c.List(t.Context(), pods, client.InNamespace(operatorNamespace)); err != nil {
+	if err := c.List(t.Context(), pods, client.InNamespace(operatorNamespace), client.MatchingLabels(deployment.Spec.Selector.MatchLabels)); err != nil {
 		t.Fatal(err)
 	}
 	if len(pods.Items) == 0 {
