@@ -66,6 +66,8 @@ func (c *Config) Complete() (*Server, error) {
 		return nil, err
 	}
 	group := genericapiserver.NewDefaultAPIGroupInfo(connectionsv1alpha1.Group, c.scheme, runtime.NewParameterCodec(c.scheme), c.codecs)
+	// There is one version and no internal one to convert to and from.
+	group.NegotiatedSerializer = c.codecs.WithoutConversion()
 	group.VersionedResourcesStorageMap[connectionsv1alpha1.GroupVersion.Version] = connections.Resources(pods, throttle.New(c.Changes))
 	if err := generic.InstallAPIGroup(&group); err != nil {
 		return nil, err

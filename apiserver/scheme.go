@@ -20,13 +20,6 @@ func NewScheme() (*runtime.Scheme, error) {
 	if err := errors.Join(connectionsv1alpha1.AddToScheme(scheme), connections.AddFieldLabels(scheme)); err != nil {
 		return nil, err
 	}
-	// What is decoded is converted to the internal version, and the types are as
-	// good for that: there is one version only.
-	scheme.AddKnownTypes(schema.GroupVersion{Group: connectionsv1alpha1.Group, Version: runtime.APIVersionInternal},
-		&connectionsv1alpha1.WebSocketConnection{},
-		&connectionsv1alpha1.WebSocketConnectionList{},
-		&connectionsv1alpha1.WebSocketDisconnect{},
-	)
 	// Options and the answers of discovery are of the group "".
 	unversioned := schema.GroupVersion{Version: "v1"}
 	metav1.AddToGroupVersion(scheme, unversioned)

@@ -48,7 +48,7 @@ func (s *Storage) list(ctx context.Context, options *internalversion.ListOptions
 	from := position{Version: s.now().UnixMicro()}
 	query := fleet.Query{Keep: chosen.keep()}
 	if options != nil {
-		query.Limit = int(min(options.Limit, maxLimit))
+		query.Limit = int(min(max(options.Limit, 0), maxLimit))
 		if options.Continue != "" {
 			p, err := parseToken(options.Continue)
 			if err != nil {

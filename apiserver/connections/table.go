@@ -79,10 +79,10 @@ func orNone(text string) string {
 	return text
 }
 
-// count is a number with three digits or so: 999, 12.3k, 4M.
+// count is a number with three digits or so: 999, 12.3k, 4.0M.
 func count(n int64) string { return scaled(n, 1000, []string{"", "k", "M", "G", "T"}) }
 
-// size is a number of bytes with three digits or so: 999B, 1.2Ki, 34Mi.
+// size is a number of bytes with three digits or so: 999B, 1.2Ki, 345Mi.
 func size(n int64) string { return scaled(n, 1024, []string{"B", "Ki", "Mi", "Gi", "Ti"}) }
 
 func scaled(n, base int64, units []string) string {
@@ -92,7 +92,7 @@ func scaled(n, base int64, units []string) string {
 		value /= float64(base)
 		unit++
 	}
-	if unit > 0 && value < 9.95 {
+	if unit > 0 && value < 99.95 {
 		return strconv.FormatFloat(value, 'f', 1, 64) + units[unit]
 	}
 	return strconv.FormatFloat(value, 'f', 0, 64) + units[unit]

@@ -81,9 +81,9 @@ func New(options Options) (*Fleet, error) {
 	return f, nil
 }
 
-func listWatch(pods corev1client.PodsGetter) *cache.ListWatch {
+func listWatch(pods corev1client.PodsGetter) cache.ListerWatcher {
 	all := pods.Pods(metav1.NamespaceAll)
-	return &cache.ListWatch{
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			o.LabelSelector = Selector
 			return all.List(ctx, o)
@@ -92,7 +92,7 @@ func listWatch(pods corev1client.PodsGetter) *cache.ListWatch {
 			o.LabelSelector = Selector
 			return all.Watch(ctx, o)
 		},
-	}
+	}, pods)
 }
 
 // Run keeps up with the pods until ctx ends, and closes what is open then.

@@ -1,0 +1,62 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/dataplane/registry"
+)
+
+// connection is one that stays as it is until it is disconnected, and then stays
+// closing until it is removed.
+type connection struct {
+	sourceIP, path string
+	since          time.Time
+
+	mu           sync.Mutex
+	closingSince time.Time
+	disconnects  []registry.Disconnect
+}
+
+// Describe implements registry.Connection.
+func (c *connection) Describe(into *dataplanev1alpha1.Connection) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	into.SourceIp, into.Path, into.UserAgent = c.sourceIP, c.path, "test/1.0"
+	into.ConnectedAt, into.LastActiveAt = timestamppb.New(c.since), timestamppb.New(c.since)
+	into.FromClient = &dataplanev1alpha1.Traffic{Messages: 1, Bytes: 100}
+	into.FromUpstream = &dataplanev1alpha1.Traffic{Messages: 12_345, Bytes: 5 << 20}
+	into.Upstream, into.Reconnectable = "10.0.0.7:8080", true
+	into.Phase = dataplanev1alpha1.Phase_PHASE_OPEN
+	if !c.closingSince.IsZero() {
+		into.Phase, into.ClosingSince = dataplanev1alpha1.Phase_PHASE_CLOSING, timestamppb.New(c.closingSince)
+	}
+}
+
+// Disconnect implements registry.Connection.
+func (c *connection) Disconnect(how registry.Disconnect) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closingSince.IsZero() {
+		return registry.ErrClosing
+	}
+	c.closingSince = time.Now()
+	c.disconnects = append(c.disconnects, how)
+	return nil
+}
+
+// ended returns how the connection was disconnected, if it was.
+func (c *connection) ended() (how registry.Disconnect, was bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.disconnects) == 0 {
+		return how, false
+	}
+	return c.disconnects[0], true
+}
