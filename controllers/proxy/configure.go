@@ -44,6 +44,9 @@ func (r *Reconciler) configure(ctx context.Context, w *work) error {
 	if found, err := r.Applier.Find(ctx, w.proxy, desired, orNil(current)); err != nil {
 		return w.settle(err)
 	} else if found != nil && current == nil {
+		if err := r.isCurrent(ctx, w); err != nil {
+			return err
+		}
 		desired.WithResourceVersion(found.GetResourceVersion())
 	}
 	if current != nil {
@@ -96,16 +99,13 @@ func (r *Reconciler) snapshot(ctx context.Context, w *work, current *corev1.Conf
 // server if a pod knows something newer than either.
 func (r *Reconciler) config(ctx context.Context, w *work) (*corev1.ConfigMap, error) {
 	key := objects.Key(w.proxy)
-	behind := false
 	for _, p := range r.Pusher.Pods(w.key) {
-		behind = behind || p.Newer
+		if p.Newer {
+			return r.liveConfig(ctx, w)
+		}
 	}
 	cached := &corev1.ConfigMap{}
-	read := r.Client.Get
-	if behind {
-		read = r.Live.Get
-	}
-	if err := read(ctx, key, cached); apierrors.IsNotFound(err) {
+	if err := r.Client.Get(ctx, key, cached); apierrors.IsNotFound(err) {
 		cached = nil
 	} else if err != nil {
 		return nil, fmt.Errorf("read ConfigMap %s: %w", key, err)
@@ -120,13 +120,19 @@ func (r *Reconciler) config(ctx context.Context, w *work) (*corev1.ConfigMap, er
 		return remembered, nil
 	}
 	// Not in the cache: not yet, or not any more.
-	live := &corev1.ConfigMap{}
+	return r.liveConfig(ctx, w)
+}
+
+// liveConfig returns the ConfigMap from the API server, nil where there is none.
+// Errors: those of the API server, and those of isCurrent.
+func (r *Reconciler) liveConfig(ctx context.Context, w *work) (*corev1.ConfigMap, error) {
+	live, key := &corev1.ConfigMap{}, objects.Key(w.proxy)
 	if err := r.Live.Get(ctx, key, live); apierrors.IsNotFound(err) {
 		return nil, nil
 	} else if err != nil {
 		return nil, fmt.Errorf("read ConfigMap %s: %w", key, err)
 	}
-	return live, nil
+	return live, r.isCurrent(ctx, w)
 }
 
 func (r *Reconciler) remember(w *work, config *corev1.ConfigMap) {

@@ -49,6 +49,11 @@ type pod struct {
 	// applied are the versions that were pushed and accepted, in order, over all
 	// runs.
 	applied []uint64
+	// keeps says that the accepted snapshot outlives a run, as it does in a pod
+	// whose container is started again.
+	keeps bool
+	// older counts the versions that were refused because a higher one is in force.
+	older int
 	// statuses counts the calls of Status.
 	statuses int
 	// refuse answers Apply with this error.
@@ -115,7 +120,9 @@ func (p *pod) serve() {
 	addresses.Store(p.ip, listener.Addr().String())
 	p.mu.Lock()
 	p.run++
-	p.inForce = nil
+	if !p.keeps {
+		p.inForce = nil
+	}
 	p.mu.Unlock()
 	p.server = grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS13, GetConfigForClient: p.certificates})),
@@ -182,6 +189,7 @@ func (p *pod) Apply(ctx context.Context, request *dataplanev1alpha1.ApplyRequest
 	}
 	snapshot := request.GetSnapshot()
 	if snapshot.GetVersion() < p.inForce.GetVersion() {
+		p.older++
 		return nil, status.Errorf(codes.FailedPrecondition, "version %d is in force", p.inForce.GetVersion())
 	}
 	p.inForce = snapshot

@@ -1,0 +1,93 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+	"github.com/wsproxy/wsproxy/controllers"
+	"github.com/wsproxy/wsproxy/controllers/apiservice"
+	"github.com/wsproxy/wsproxy/controllers/defaultclass"
+)
+
+// account returns the way to the API server of an operator that has the roles of
+// config/rbac, bound in the room instead of wsproxy-system, and no other rights.
+func (r *room) account() *rest.Config {
+	r.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", "config", "rbac", "*role*.yaml"))
+	if err != nil || len(files) != 4 {
+		r.Fatalf("roles and bindings are %v: %v", files, err)
+	}
+	for _, file := range files {
+		raw, err := os.Open(file)
+		if err != nil {
+			r.Fatal(err)
+		}
+		o := &unstructured.Unstructured{}
+		if err := errors.Join(yaml.NewYAMLOrJSONDecoder(raw, 4096).Decode(o), raw.Close()); err != nil && !errors.Is(err, io.EOF) {
+			r.Fatal(err)
+		}
+		if o.GetNamespace() != "" {
+			o.SetNamespace(r.namespace)
+		}
+		if subjects, ok := o.Object["subjects"].([]any); ok {
+			subjects[0].(map[string]any)["namespace"] = r.namespace
+		}
+		if err := r.api.Create(r.Context(), o); err != nil {
+			r.Fatal(err)
+		}
+		r.Cleanup(func() {
+			if err := r.api.Delete(context.Background(), o); err != nil {
+				r.Error(err)
+			}
+		})
+	}
+	config := rest.CopyConfig(server.config)
+	config.Impersonate = rest.ImpersonationConfig{
+		UserName: "system:serviceaccount:" + r.namespace + ":wsproxy-operator",
+		Groups:   []string{"system:serviceaccounts", "system:authenticated"},
+	}
+	return config
+}
+
+func TestTheRolesOfTheOperatorAreEnough(t *testing.T) {
+	r := newRoom(t)
+	config := r.account()
+	spec, err := defaultclass.Parse(`{}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	startOperatorAs(t, config, r.namespace, func(o *controllers.Options) { o.DefaultClass = spec })
+	r.serving("echo", 1)
+	r.apiService(apiservice.Service, 443)
+	r.caBundle(exists[corev1.Secret](r, apiservice.SecretName).Data["ca.crt"])
+	r.defaultClass("made", func(*wsproxyv1alpha1.WebSocketProxyClass) bool { return true })
+
+	// And of the APIServices it sees no other.
+	scheme, err := controllers.Scheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	operator, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := apiservice.Object()
+	if err := operator.Get(t.Context(), client.ObjectKey{Name: "v1.apps"}, other); !apierrors.IsForbidden(err) {
+		t.Errorf("another APIService: %v", err)
+	}
+}
