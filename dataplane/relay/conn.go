@@ -125,9 +125,6 @@ func (c *conn) start(sock net.Conn, up *upstream.Upstream, head *handshake.Head)
 	c.core = core.New(now(), settings, terms, rand.Uint64)
 	c.legs[core.Client].open(sock)
 	c.attachLocked(up)
-	for side := range core.Side(len(c.legs)) {
-		c.legs[side].tcp.userTimeout(settings.LostTimeout)
-	}
 	c.logger.Info("connection opened", "upstream", c.upstream, "subprotocol", c.agreed.Subprotocol)
 	if c.ended != nil {
 		// Somebody ended it between its upstream's answer and here.
@@ -157,9 +154,6 @@ func (c *conn) apply(settings *core.Settings) {
 		return
 	}
 	c.core.Apply(now(), settings)
-	for side := range core.Side(len(c.legs)) {
-		c.legs[side].tcp.userTimeout(settings.LostTimeout)
-	}
 	c.afterLocked()
 }
 
@@ -168,7 +162,7 @@ func (c *conn) tick() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.armed = 0
-	c.core.Tick(now(), func(side core.Side) uint64 { return c.legs[side].tcp.acked() })
+	c.core.Tick(now(), func(side core.Side) core.Peer { return c.legs[side].tcp.peer() })
 	c.afterLocked()
 }
 

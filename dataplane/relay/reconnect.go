@@ -94,7 +94,6 @@ func (c *conn) redial(attempt int) {
 		return
 	}
 	c.attachLocked(up)
-	c.legs[core.Upstream].tcp.userTimeout(c.server.settings.Load().LostTimeout)
 	c.afterLocked()
 }
 

@@ -307,3 +307,31 @@ func TestAutoReconnectRetryDelayIsTheLeastPauseBetweenThem(t *testing.T) {
 		t.Errorf("the pause was %v, want at least 300ms", pause)
 	}
 }
+
+// TestAClientThatTalksAndDoesNotReadIsNotLost: any byte counts, and a kernel that
+// answers for a slow reader is not silence either.
+func TestAClientThatTalksAndDoesNotReadIsNotLost(t *testing.T) {
+	backend := startBackend(t)
+	snap := snapshot(backend.url)
+	snap.Settings.ConnectionLostTimeout = 1
+	p := startProxy(t, snap)
+	client := p.dial(nil)
+	up := backend.next(t)
+	flooded := make(chan struct{})
+	go func() {
+		defer close(flooded)
+		for message := make([]byte, 1<<20); up.WriteMessage(websocket.BinaryMessage, message) == nil; {
+		}
+	}()
+	// Four timeouts; the kernel's own would end it after one.
+	for i := range 8 {
+		send(t, client, fmt.Sprint(i))
+		receive(t, up, fmt.Sprint(i))
+		time.Sleep(500 * time.Millisecond) // the silence of the reader is what is tested
+	}
+	if got := p.phase(); got != dataplanev1alpha1.Phase_PHASE_OPEN {
+		t.Errorf("the connection is %v, want open", got)
+	}
+	_ = client.Close()
+	<-flooded
+}

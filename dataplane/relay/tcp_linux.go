@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsproxy/wsproxy/dataplane/relay/core"
 )
 
 // tcp is what the kernel knows and does of a leg's TCP connection, below TLS. The
@@ -34,25 +36,23 @@ func tcpOf(sock net.Conn) tcp {
 	return tcp{raw: raw, plain: bottom == sock}
 }
 
-// userTimeout has the kernel end a connection on which written bytes stay
-// unacknowledged for so long (TCP_USER_TIMEOUT of tcp(7)); 0 leaves it to the
-// kernel's retries.
-func (t tcp) userTimeout(d time.Duration) {
-	t.control(func(fd int) error {
-		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
-	})
-}
-
-// acked is the number of bytes that the peer has acknowledged (tcpi_bytes_acked).
-func (t tcp) acked() (n uint64) {
+// peer is what TCP_INFO says of the peer. TCP_USER_TIMEOUT would not do instead:
+// since Linux 5.11 it also ends a connection whose peer does not read for so long,
+// though it answers, and though it may be talking all the time.
+func (t tcp) peer() (p core.Peer) {
 	t.control(func(fd int) error {
 		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-		if err == nil {
-			n = info.Bytes_acked
+		if err != nil {
+			return err
 		}
-		return err
+		p.Acked = info.Bytes_acked
+		// One may be on its way; the second says that the first was not answered.
+		if info.Probes > 1 || info.Retransmits > 1 {
+			p.Unanswered = time.Duration(info.Last_ack_recv) * time.Millisecond
+		}
+		return nil
 	})
-	return n
+	return p
 }
 
 // unacked is the number of bytes that were written and not acknowledged (SIOCOUTQ

@@ -7,7 +7,8 @@ package relay
 
 import (
 	"net"
-	"time"
+
+	"github.com/wsproxy/wsproxy/dataplane/relay/core"
 )
 
 // tcp knows nothing where the kernel is not Linux: dead blocked writers are found
@@ -17,9 +18,7 @@ type tcp struct{}
 
 func tcpOf(net.Conn) tcp { return tcp{} }
 
-func (tcp) userTimeout(time.Duration) {}
-
-func (tcp) acked() uint64 { return 0 }
+func (tcp) peer() core.Peer { return core.Peer{} }
 
 func (tcp) unacked() int { return 0 }
 

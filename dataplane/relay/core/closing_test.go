@@ -232,7 +232,7 @@ func TestNothingHappensToAConnectionThatIsDone(t *testing.T) {
 	h.lose(Client, Silence)
 	h.DialFailed(h.now, false, "")
 	h.Abort(h.now)
-	h.Tick(h.now.Add(time.Hour), func(Side) uint64 { return 0 })
+	h.Tick(h.now.Add(time.Hour), func(Side) Peer { return Peer{} })
 	h.look()
 	if e := h.asked(); e.Dial || e.Detach || e.Reset != [2]bool{} || h.End() != end || h.Next() != 0 || h.Wants(Client, 10) != 0 || h.Attached(h.now) {
 		t.Errorf("effects %+v, end %+v", e, h.End())

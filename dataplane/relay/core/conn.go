@@ -147,9 +147,9 @@ func (c *Conn) Apply(now Instant, settings *Settings) {
 	c.applyHold(now, before)
 }
 
-// Tick does what is due. acked returns the number of bytes that the peer of a
-// side has acknowledged so far (tcpi_bytes_acked of TCP_INFO).
-func (c *Conn) Tick(now Instant, acked func(Side) uint64) {
+// Tick does what is due. peer returns what the kernel knows of the peer of a side;
+// it is asked only where the answer decides something.
+func (c *Conn) Tick(now Instant, peer func(Side) Peer) {
 	if c.phase == Done {
 		return
 	}
@@ -166,7 +166,7 @@ func (c *Conn) Tick(now Instant, acked func(Side) uint64) {
 	}
 	c.tickHold(now)
 	for side := range Side(len(c.legs)) {
-		c.tickKeepalive(now, side, acked)
+		c.tickKeepalive(now, side, peer)
 	}
 }
 

@@ -17,11 +17,13 @@ import (
 // harness drives a Conn by hand, with a clock that a test moves.
 type harness struct {
 	*Conn
-	t        *testing.T
-	now      Instant
-	acked    [2]uint64
-	effects  Effects // all that were asked for and not yet looked at
-	settings Settings
+	t     *testing.T
+	now   Instant
+	acked [2]uint64
+	// unanswered is what the kernel says of each peer.
+	unanswered [2]time.Duration
+	effects    Effects // all that were asked for and not yet looked at
+	settings   Settings
 }
 
 // open returns a connection whose legs are open. Nothing is switched on but what
@@ -117,7 +119,7 @@ func (h *harness) wait(d time.Duration) {
 			return
 		}
 		h.now = max(h.now, next)
-		h.Tick(h.now, func(side Side) uint64 { return h.acked[side] })
+		h.Tick(h.now, func(side Side) Peer { return Peer{Acked: h.acked[side], Unanswered: h.unanswered[side]} })
 		h.look()
 	}
 	h.t.Fatal("the timer spins")

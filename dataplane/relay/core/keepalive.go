@@ -3,6 +3,8 @@
 
 package core
 
+import "time"
+
 // keepalive is what is known of the life of a leg.
 //
 // A leg is silent as long as no byte comes from it while we read. After half of
@@ -20,6 +22,9 @@ type keepalive struct {
 	// socket took it.
 	pinged   bool
 	pingSent Instant
+	// looked is when the peer's kernel was asked about last, while the socket has
+	// not taken the ping.
+	looked Instant
 	// acked is what the peer had acknowledged when the ping was queued. A peer that
 	// acknowledges more than the ping is alive: it is receiving something large.
 	acked uint64
@@ -93,16 +98,14 @@ func (c *Conn) keepaliveDue(side Side) Instant {
 	case !k.pinged:
 		return k.alive.Add(timeout / 2)
 	case k.pingSent == 0 && !leg.out.broken:
-		// A ping that the socket has not taken cannot have been answered. A blocked
-		// writer whose peer is dead is found by the kernel (TCP_USER_TIMEOUT).
-		return 0
+		return max(k.alive.Add(timeout), k.looked.Add(timeout/2))
 	default:
 		return max(k.alive.Add(timeout), k.pingSent.Add(timeout/2))
 	}
 }
 
 // tickKeepalive pings a silent leg, and gives up one that stays silent.
-func (c *Conn) tickKeepalive(now Instant, side Side, acked func(Side) uint64) {
+func (c *Conn) tickKeepalive(now Instant, side Side, peer func(Side) Peer) {
 	leg := &c.legs[side]
 	k := &leg.keep
 	timeout := c.settings.LostTimeout
@@ -116,15 +119,29 @@ func (c *Conn) tickKeepalive(now Instant, side Side, acked func(Side) uint64) {
 	if due := c.keepaliveDue(side); due == 0 || now < due {
 		return
 	}
-	if !k.pinged {
-		k.pinged, k.pingSent = true, 0
-		k.acked = acked(side)
+	kernel := peer(side)
+	switch {
+	case !k.pinged:
+		k.pinged, k.pingSent, k.looked = true, 0, 0
+		k.acked = kernel.Acked
 		c.sendPing(side)
-		return
-	}
-	if total := acked(side); total > k.acked+pingWireBytes {
+	case kernel.Acked > k.acked+pingWireBytes:
 		k.heard(now)
-		return
+	case k.pingSent == 0 && !leg.out.broken && kernel.Unanswered < timeout:
+		// The writer is blocked, so the ping cannot have been answered. A peer that
+		// does not read for now is no lost peer as long as its kernel answers.
+		k.looked = now
+	default:
+		c.Lost(now, side, Silence)
 	}
-	c.Lost(now, side, Silence)
+}
+
+// Peer is what the kernel knows of the peer of a leg (TCP_INFO of tcp(7)).
+type Peer struct {
+	// Acked is the number of bytes that it has acknowledged so far.
+	Acked uint64
+	// Unanswered is for how long it has answered nothing, although it was sent
+	// something again and again: retransmissions, or probes of its closed window.
+	// 0 while it answers.
+	Unanswered time.Duration
 }

@@ -252,3 +252,21 @@ func TestOnePingWaitsForABlockedWriterHoweverOftenItsPeerFallsSilent(t *testing.
 	h.wrote(Upstream, len(b), false)
 	h.pinged(Upstream)
 }
+
+func TestABlockedWriterWhosePeerIsDeadIsFound(t *testing.T) {
+	h := open(t, watched)
+	h.receive(Client, text(Client, "large"))
+	h.take(Upstream)
+	for range 5 {
+		h.wait(lostTimeout)
+		h.busy(Client)
+	}
+	h.wantPhase(Open)
+	h.unanswered[Upstream] = lostTimeout - 1
+	h.wait(lostTimeout)
+	h.busy(Client)
+	h.wantPhase(Open)
+	h.unanswered[Upstream] = lostTimeout
+	h.wait(lostTimeout)
+	h.wantEnd(ByNetwork, CauseUpstreamLost, 1012)
+}

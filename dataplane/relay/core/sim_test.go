@@ -405,11 +405,11 @@ func (s *sim) pass(d time.Duration) {
 		s.now = max(s.now, s.armed)
 		s.armed = 0
 		due := s.conn.Next()
-		s.conn.Tick(s.now, func(Side) uint64 { return 0 })
+		s.conn.Tick(s.now, func(Side) Peer { return Peer{} })
 		s.after("tick")
 		if next := s.conn.Next(); due != 0 && due <= s.now && next != 0 && next <= s.now {
 			// Another thing may be due in the same moment, but not for ever.
-			s.conn.Tick(s.now, func(Side) uint64 { return 0 })
+			s.conn.Tick(s.now, func(Side) Peer { return Peer{} })
 			s.after("tick")
 			if next := s.conn.Next(); next != 0 && next <= s.now {
 				s.fault("two ticks did not help: next is %v, now is %v", next, s.now)
