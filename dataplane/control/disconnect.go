@@ -12,28 +12,23 @@ import (
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
+	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
 )
 
-const (
-	defaultCode  = 1000
-	defaultGrace = 5 * time.Second
-	// maxReasonBytes is what a control frame of 125 bytes has room for after the
-	// code (RFC 6455 section 5.5).
-	maxReasonBytes = 123
-)
+const defaultGrace = 5 * time.Second
 
 // disconnectOf checks a request. The error is a gRPC status that names the
 // field, its value and what is right.
 func disconnectOf(r *dataplanev1alpha1.DisconnectRequest) (registry.Disconnect, error) {
-	how := registry.Disconnect{Code: defaultCode, Reason: r.GetReason(), Grace: defaultGrace, User: r.GetUser()}
+	how := registry.Disconnect{Code: wire.CloseNormal, Reason: r.GetReason(), Grace: defaultGrace, User: r.GetUser()}
 	if code := r.GetCode(); code != 0 {
-		if !maySend(code) {
+		if !wire.ValidCloseCode(int(code)) {
 			return how, status.Errorf(codes.InvalidArgument, "code: %d: must be 1000-1003, 1007-1014 or 3000-4999", code)
 		}
 		how.Code = uint16(code)
 	}
-	if len(how.Reason) > maxReasonBytes {
-		return how, status.Errorf(codes.InvalidArgument, "reason: %q: has %d bytes, must have at most %d", how.Reason, len(how.Reason), maxReasonBytes)
+	if len(how.Reason) > wire.MaxReason {
+		return how, status.Errorf(codes.InvalidArgument, "reason: %q: has %d bytes, must have at most %d", how.Reason, len(how.Reason), wire.MaxReason)
 	}
 	if !utf8.ValidString(how.Reason) {
 		return how, status.Errorf(codes.InvalidArgument, "reason: %q: must be UTF-8", how.Reason)
@@ -44,11 +39,4 @@ func disconnectOf(r *dataplanev1alpha1.DisconnectRequest) (registry.Disconnect, 
 		how.Grace = time.Duration(ms) * time.Millisecond
 	}
 	return how, nil
-}
-
-// maySend reports whether an endpoint may send the close code: those of RFC 6455
-// section 7.4 that are not reserved for reporting (1004, 1005, 1006, 1015), with
-// the ones that were registered since (1012 to 1014).
-func maySend(code int32) bool {
-	return 1000 <= code && code <= 1003 || 1007 <= code && code <= 1014 || 3000 <= code && code <= 4999
 }

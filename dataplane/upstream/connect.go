@@ -63,7 +63,7 @@ func connect(ctx context.Context, current func() *config.Config, onAttempt func(
 		if address := AddressOf(err); address != "" {
 			tried = append(tried, address)
 		}
-		if err := Pause(ctx, current().RetryDelay); err != nil {
+		if err := pause(ctx, current().RetryDelay); err != nil {
 			return nil, err
 		}
 	}
@@ -77,10 +77,10 @@ func last(answer *Refused, err error) error {
 	return answer
 }
 
-// Pause waits for the delay and up to 20 % more by chance, so that those who
+// pause waits for the delay and up to 20 % more by chance, so that those who
 // failed together do not come back together. The error is ctx's, if that is done
 // first.
-func Pause(ctx context.Context, delay time.Duration) error {
+func pause(ctx context.Context, delay time.Duration) error {
 	timer := time.NewTimer(delay + jitter(delay))
 	defer timer.Stop()
 	select {
