@@ -25,9 +25,13 @@ var helmLabels = []string{
 
 func TestTheChartSaysWhatConfigSays(t *testing.T) {
 	chart := parse(t, template(t))
-	config := parse(t, kubectl(t, "kustomize", "../../config/default"))
-	if len(config) < 8 {
-		t.Fatalf("config has only %q", slices.Sorted(maps.Keys(config)))
+	config := objects{}
+	for _, part := range []string{"default", "apiserver"} {
+		o := parse(t, kubectl(t, "kustomize", "../../config/"+part))
+		if len(o) < 8 {
+			t.Fatalf("config/%s has only %q", part, slices.Sorted(maps.Keys(o)))
+		}
+		maps.Copy(config, o)
 	}
 
 	// What may differ, and why.
