@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/pflag"
+	"google.golang.org/grpc/grpclog"
 	logsapi "k8s.io/component-base/logs/api/v1"
 	_ "k8s.io/component-base/logs/json/register"            // --logging-format=json
 	_ "k8s.io/component-base/metrics/prometheus/restclient" // requests to the kube-apiserver in /metrics
@@ -52,6 +53,9 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 	if err := o.complete(); err != nil {
 		return err
 	}
+	// k8s.io/apiserver makes gRPC log each attempt to reach a pod. Who asks is told
+	// which pods did not answer.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, os.Stderr))
 	config, err := o.config()
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
 	genericoptions "k8s.io/apiserver/pkg/server/options"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -153,7 +154,14 @@ func (o *options) config() (*apiserver.Config, error) {
 	}
 	g := c.Generic
 	for _, apply := range []func() error{
-		func() error { return o.generic.ApplyTo(g) },
+		func() error {
+			// It puts nothing in the place of the version, because this component
+			// emulates none.
+			is := g.EffectiveVersion
+			err := o.generic.ApplyTo(g)
+			g.EffectiveVersion = is
+			return err
+		},
 		func() error { return o.serving.ApplyToConfig(g) },
 		func() error { return o.authentication.ApplyTo(&g.Authentication, g.SecureServing, g.OpenAPIConfig) },
 		func() error { return o.authorization.ApplyTo(&g.Authorization) },
@@ -164,10 +172,8 @@ func (o *options) config() (*apiserver.Config, error) {
 			return nil, err
 		}
 	}
-	g.Authentication.Authenticator, err = apiserver.Authentication(client.AuthenticationV1(), o.authentication, g.Authentication.Authenticator)
-	if err != nil {
-		return nil, err
-	}
+	g.Authentication.APIAudiences = authenticator.Audiences{apiserver.Audience}
+	g.Authentication.Authenticator = apiserver.Named(g.Authentication.Authenticator)
 	c.Fleet = fleet.Options{Pods: client.CoreV1(), ClientDir: o.clientDir, Timeout: o.podTimeout, Logger: klog.Background()}
 	c.Changes = o.changes
 	return c, nil

@@ -18,6 +18,8 @@ import (
 type connection struct {
 	sourceIP, path string
 	since          time.Time
+	// then is called, if it is there, when the connection is disconnected.
+	then func()
 
 	mu           sync.Mutex
 	closingSince time.Time
@@ -48,6 +50,9 @@ func (c *connection) Disconnect(how registry.Disconnect) error {
 	}
 	c.closingSince = time.Now()
 	c.disconnects = append(c.disconnects, how)
+	if c.then != nil {
+		go c.then()
+	}
 	return nil
 }
 

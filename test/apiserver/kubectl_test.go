@@ -1,0 +1,188 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// TestKubectl is one test because a kube-apiserver takes seconds to start.
+func TestKubectl(t *testing.T) {
+	c := newCluster(t)
+	c.kubectl("create", "namespace", "shop")
+	a, b := c.pod("shop", "echo", "echo-a", false), c.pod("shop", "echo", "echo-b", false)
+	want := sorted(a.connect(600), b.connect(400))
+	eventually(t, "all are listed", func() bool { return slices.Equal(want, c.names()) })
+
+	t.Run("lists", c.lists(want))
+	t.Run("explain", func(t *testing.T) {
+		for field, text := range map[string]string{
+			"wsc":                      "It exists as\n    long as the connection does",
+			"wsc.spec":                 "path of the request",
+			"wsc.spec.client.sourceIP": "address",
+			"wsc.status.phase":         "Connecting, Open, Reconnecting or Closing",
+		} {
+			out := c.kubectl("explain", field)
+			if !strings.Contains(strings.Join(strings.Fields(out), " "), strings.Join(strings.Fields(text), " ")) || !strings.Contains(out, "connections.wsproxy.io") {
+				t.Errorf("explain %s:\n%s", field, out)
+			}
+		}
+	})
+	t.Run("delete", func(t *testing.T) {
+		name := want[7]
+		for _, p := range []*pod{a, b} {
+			if gone := p.connections[name]; gone != nil {
+				gone.then = func() { p.registry.Remove(p.entries[name]) }
+			}
+		}
+		if out := c.kubectl("delete", "wsc", "-n", "shop", name); !strings.Contains(out, name) {
+			t.Error(out)
+		}
+		if ended := append(a.ended(), b.ended()...); !slices.Equal(ended, []string{name}) {
+			t.Errorf("ended %v", ended)
+		}
+		if out := c.kubectl("delete", "wsc", "-n", "shop", "-l", "wsproxy.io/proxy=echo", "--dry-run=server"); strings.Count(out, "\n") != 999 {
+			t.Errorf("a dry run lists %d", strings.Count(out, "\n"))
+		}
+		if ended := len(a.ended()) + len(b.ended()); ended != 1 {
+			t.Errorf("a dry run leaves %d ended", ended)
+		}
+		if out, err := c.try("", "delete", "wsc", "-n", "shop", name); err == nil || !strings.Contains(out, "NotFound") {
+			t.Errorf("deleted again: %v: %s", err, out)
+		}
+		if out, err := c.try("", "delete", "wsc", "-n", "shop", "chat"); err == nil || !strings.Contains(out, "metadata.name") {
+			t.Errorf("a malformed name: %v: %s", err, out)
+		}
+	})
+	t.Run("rights", c.rights(want[0]))
+	t.Run("tokens", c.tokens)
+	t.Run("silent pods", c.silence)
+	t.Run("new certificates", func(t *testing.T) {
+		// What is served is noticed while requests go on.
+		c.authority.Write(t, c.dir+"/tls.crt", c.dir+"/tls.key", serviceName+"."+system+".svc")
+		for range 20 {
+			c.kubectl("get", "--raw", "/apis/connections.wsproxy.io/v1alpha1")
+		}
+	})
+}
+
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", patience, what)
+		}
+	}
+}
+
+// names are what kubectl lists in shop.
+func (c *cluster) names(arguments ...string) []string {
+	c.Helper()
+	out := c.kubectl(append([]string{"get", "wsc", "-n", "shop", "-o", "name"}, arguments...)...)
+	names := strings.Fields(strings.ReplaceAll(out, "websocketconnection.connections.wsproxy.io/", ""))
+	return names
+}
+
+func (c *cluster) lists(want []string) func(*testing.T) {
+	return func(t *testing.T) {
+		for _, arguments := range [][]string{nil, {"--chunk-size=100"}, {"--chunk-size=0"}, {"-l", "wsproxy.io/proxy=echo"}, {"--field-selector=spec.proxy=echo"}} {
+			if got := c.names(arguments...); !slices.Equal(got, want) {
+				t.Errorf("%v lists %d", arguments, len(got))
+			}
+		}
+		out := c.kubectl("get", "websocketconnections", "-A", "--chunk-size=100")
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		if got := strings.Fields(lines[0]); !slices.Equal(got, strings.Fields("NAMESPACE NAME PROXY CLIENT PATH PHASE MESSAGES AGE")) || len(lines) != 1001 {
+			t.Errorf("%d lines under %s", len(lines)-1, lines[0])
+		}
+		t.Log("\n" + strings.Join(lines[:3], "\n"))
+		out = c.kubectl("get", "wsc", "-n", "shop", "-o", "wide", want[0])
+		if !strings.Contains(out, "POD") || !strings.Contains(out, "UPSTREAM") || !strings.Contains(out, "BYTES") || !strings.Contains(out, "USER-AGENT") || !strings.Contains(out, "test/1.0") {
+			t.Error(out)
+		}
+		t.Log("\n" + out)
+		if out := c.kubectl("get", "wsproxy", "-n", "shop"); !strings.Contains(out, want[0]) {
+			t.Errorf("the category lists\n%.300s", out)
+		}
+		if out := c.kubectl("api-resources", "--api-group=connections.wsproxy.io", "-o", "wide"); !strings.Contains(out, "wsc") || strings.Contains(out, "watch") {
+			t.Error(out)
+		}
+	}
+}
+
+func (c *cluster) rights(name string) func(*testing.T) {
+	return func(t *testing.T) {
+		disconnect := func(user string) (string, error) {
+			return c.try(`{"code":4000,"reason":"maintenance"}`, "create", "--as="+user, "-f", "-", "--raw", path("shop", name, "disconnect"))
+		}
+		get := func(user string) (string, error) { return c.try("", "get", "wsc", "--as="+user, "-n", "shop", name) }
+		c.kubectl("create", "rolebinding", "viewer", "-n", "shop", "--clusterrole=wsproxy-connections-viewer", "--user=vera")
+		c.kubectl("create", "rolebinding", "operator", "-n", "shop", "--clusterrole=wsproxy-connections-operator", "--user=oscar")
+		c.kubectl("create", "rolebinding", "view", "-n", "shop", "--clusterrole=view", "--user=victor")
+		eventually(t, "vera may see", func() bool { _, err := get("vera"); return err == nil })
+		for _, user := range []string{"mallory", "victor"} {
+			if out, err := get(user); err == nil || !strings.Contains(out, "Forbidden") {
+				t.Errorf("%s sees: %v: %s", user, err, out)
+			}
+		}
+		if out, err := disconnect("vera"); err == nil || !strings.Contains(out, "Forbidden") {
+			t.Errorf("vera disconnects: %v: %s", err, out)
+		}
+		if out, err := disconnect("oscar"); err != nil || !strings.Contains(out, "deletionTimestamp") {
+			t.Errorf("oscar disconnects: %v: %s", err, out)
+		}
+		if out, err := disconnect("oscar"); err == nil || !strings.Contains(out, "closing already") {
+			t.Errorf("oscar disconnects again: %v: %s", err, out)
+		}
+	}
+}
+
+func (c *cluster) tokens(t *testing.T) {
+	if _, err := c.kube.CoreV1().ServiceAccounts("shop").Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "backend"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	ours, kubernetes := c.token("backend", "shop", "connections.wsproxy.io"), c.token("backend", "shop")
+	for what, ask := range map[string]struct {
+		path, token string
+		code        int
+	}{
+		"nobody":                         {path("shop"), "", http.StatusUnauthorized},
+		"nobody, discovery":              {"/apis", "", http.StatusUnauthorized},
+		"nobody, health":                 {"/healthz", "", http.StatusOK},
+		"a wrong token":                  {path("shop"), "x.y.z", http.StatusUnauthorized},
+		"a token for the kube-apiserver": {path("shop"), kubernetes, http.StatusUnauthorized},
+		"a token without rights":         {path("shop"), ours, http.StatusForbidden},
+	} {
+		if code, body := c.direct(ask.path, ask.token); code != ask.code {
+			t.Errorf("%s: %d, want %d: %s", what, code, ask.code, body)
+		}
+	}
+	c.kubectl("create", "rolebinding", "backend", "-n", "shop", "--clusterrole=wsproxy-connections-viewer", "--serviceaccount=shop:backend")
+	eventually(t, "the backend may see", func() bool { code, _ := c.direct(path("shop"), ours); return code == http.StatusOK })
+}
+
+func (c *cluster) silence(t *testing.T) {
+	for i := range 10 {
+		c.pod("shop", "silent", fmt.Sprintf("silent-%d", i), true)
+	}
+	eventually(t, "a list says what it lacks", func() bool {
+		out := c.kubectl("get", "wsc", "-n", "shop", "--chunk-size=0")
+		return strings.Contains(out, "Warning: 10 data-plane pods did not answer") && strings.Count(out, " Open ") > 900
+	})
+	begin := time.Now()
+	c.kubectl("api-resources", "--cached=false")
+	took := time.Since(begin)
+	t.Logf("api-resources took %v", took)
+	if took > 10*time.Second {
+		t.Errorf("api-resources took %v", took)
+	}
+}
