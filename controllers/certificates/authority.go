@@ -28,8 +28,11 @@ var ErrNotLoaded = errors.New("the certificate authority is not loaded yet")
 // of that one Secret; what it serves to others comes from memory.
 type Authority struct {
 	options Options
-	// lagging is who did not trust the next authority when that was last asked.
-	// It is the reconciler's alone, of which one runs at a time.
+	// What follows is the reconciler's alone, of which one runs at a time.
+	// waits is since when this process waits for others to trust the next
+	// authority, zero while it does not; lagging is who did not when that was last
+	// asked.
+	waits   time.Time
 	lagging string
 
 	mu sync.Mutex
@@ -121,17 +124,21 @@ func (a *Authority) Reconcile(ctx context.Context, _ reconcile.Request) (reconci
 	}
 	a.adopt(ctx, next)
 	wait := max(next.Due(a.options.Policy).Sub(now), time.Second)
-	if next.undistributed() {
-		wait = min(wait, patience(now.Sub(next.Next.Certificate.NotBefore.Add(a.options.Policy.Skew))))
+	if !next.undistributed() {
+		a.waits = time.Time{}
+		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	return reconcile.Result{RequeueAfter: wait}, nil
+	if a.waits.IsZero() {
+		a.waits = now
+	}
+	return reconcile.Result{RequeueAfter: min(wait, patience(now.Sub(a.waits)))}, nil
 }
 
-// patience is the pause before the next look at who trusts an authority that
-// was made that long ago: mostly a second is enough, and somebody who cannot be
-// reached must not be looked at each second for weeks.
-func patience(age time.Duration) time.Duration {
-	return min(max(age/4, 200*time.Millisecond), time.Minute)
+// patience is the pause before the next look at who trusts the next authority,
+// after having waited that long: mostly a second is enough, and somebody who cannot
+// be reached must not be looked at each second for weeks.
+func patience(waited time.Duration) time.Duration {
+	return min(max(waited/4, 200*time.Millisecond), time.Minute)
 }
 
 // distributed says whether everybody trusts what the state does.

@@ -54,8 +54,8 @@ func (r *Reconciler) certificate(ctx context.Context, w *work) error {
 }
 
 // Trusts says whether the pods of every proxy are given exactly these authorities
-// to trust. A proxy without a Secret of its own has no pods; when it gets one, the
-// Secret has the authorities of that time.
+// to trust. A proxy that never had a Secret of its own has no pods; when it gets
+// one, the Secret has the authorities of that time.
 func (r *Reconciler) Trusts(ctx context.Context, bundle []byte) error {
 	var proxies wsproxyv1alpha1.WebSocketProxyList
 	if err := r.Client.List(ctx, &proxies); err != nil {
@@ -67,12 +67,31 @@ func (r *Reconciler) Trusts(ctx context.Context, bundle []byte) error {
 		if err != nil {
 			return err
 		}
-		if own == nil || !metav1.IsControlledBy(own, p) || !p.DeletionTimestamp.IsZero() {
+		switch {
+		case !p.DeletionTimestamp.IsZero(), own != nil && !metav1.IsControlledBy(own, p):
+			continue
+		case own == nil:
+			if err := r.hasNoPods(ctx, p); err != nil {
+				return err
+			}
 			continue
 		}
 		if !bytes.Equal(own.Data[dataplanev1alpha1.FileControlCA], bundle) {
 			return fmt.Errorf("the Secret %s of a proxy has other authorities", client.ObjectKeyFromObject(own))
 		}
+	}
+	return nil
+}
+
+// hasNoPods complains of the pods of a proxy whose Secret is gone: they have what
+// was in it.
+func (r *Reconciler) hasNoPods(ctx context.Context, p *wsproxyv1alpha1.WebSocketProxy) error {
+	var pods corev1.PodList
+	if err := r.Client.List(ctx, &pods, client.InNamespace(p.Namespace), client.MatchingFields{indexProxy: p.Name}); err != nil {
+		return fmt.Errorf("list pods: %w", err)
+	}
+	if len(pods.Items) > 0 {
+		return fmt.Errorf("%d pods of the proxy %s have no Secret", len(pods.Items), client.ObjectKeyFromObject(p))
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
 	"github.com/wsproxy/wsproxy/controllers"
+	"github.com/wsproxy/wsproxy/controllers/apiservice"
 	"github.com/wsproxy/wsproxy/controllers/certificates"
 )
 
@@ -99,6 +100,101 @@ func TestTheAuthorityIsReplacedWithoutLosingAPod(t *testing.T) {
 	p.serve()
 	p.retries(7)
 	r.condition("echo", wsproxyv1alpha1.ConditionReady, metav1.ConditionTrue, wsproxyv1alpha1.ReasonReady)
+}
+
+func TestTheNextAuthorityWaitsUntilEverybodyTrustsIt(t *testing.T) {
+	const day = 24 * time.Hour
+	policy := certificates.Policy{CAValidity: 365 * day, LeafValidity: 364 * day, Overlap: day, Skew: time.Minute}
+	// Each makes one of those who must trust it lag, and returns how it catches up.
+	for name, lag := range map[string]func(*room) func(){
+		"the APIService": func(r *room) func() {
+			r.apiService(apiservice.Service, 443)
+			// With this there may be no caBundle, so that ours is refused.
+			r.patch(apiservice.Object(), `{"spec":{"insecureSkipTLSVerify":true}}`)
+			return func() {
+				r.patch(apiservice.Object(), `{"spec":{"insecureSkipTLSVerify":false}}`)
+			}
+		},
+		"the aggregated API server": func(r *room) func() { return r.unwritable(apiservice.SecretName) },
+		"the pods of a proxy":       func(r *room) func() { return r.unwritable("echo-wsproxy") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRoom(t)
+			// at starts an operator at a time, from now.
+			at := func(ahead time.Duration) *operator {
+				return startOperator(t, r.namespace, func(o *controllers.Options) {
+					o.Certificates = policy
+					o.Now = func() time.Time { return time.Now().Add(ahead) }
+				})
+			}
+			distributed := func() bool {
+				return len(get[corev1.Secret](r, controllers.AuthoritySecret).Data["next.distributed"]) > 0
+			}
+			// signs complains unless the pods' certificate is of that authority.
+			signs := func(authority *x509.Certificate) error {
+				return parseAll(t, exists[corev1.Secret](r, "echo-wsproxy").Data["tls.crt"])[0].CheckSignatureFrom(authority)
+			}
+			first := at(-300 * day)
+			r.proxy("echo")
+			old := parseAll(t, exists[corev1.Secret](r, "echo-wsproxy").Data["ca.crt"])[0]
+			exists[corev1.Secret](r, apiservice.SecretName)
+			first.stop()
+			catchUp := lag(r)
+
+			// Days pass (the first operator makes the next authority, the second has it at
+			// its first look), and nobody signs with what not everybody trusts.
+			for _, ahead := range []time.Duration{-50 * day, -40 * day} {
+				before := reconciled(r, "certificate-authority")
+				o := at(ahead)
+				r.eventually(func() error {
+					if len(get[corev1.Secret](r, controllers.AuthoritySecret).Data["next.crt"]) == 0 || reconciled(r, "certificate-authority") == before {
+						return errors.New("no next authority")
+					}
+					return nil
+				})
+				o.stop()
+				if err := signs(old); err != nil || distributed() {
+					t.Fatalf("the next authority did not wait (%v)", err)
+				}
+			}
+
+			// Once everybody has it, the overlap begins.
+			catchUp()
+			o := at(-39 * day)
+			exists[corev1.Secret](r, "echo-wsproxy")
+			r.eventually(func() error {
+				if !distributed() {
+					return errors.New("not distributed")
+				}
+				return nil
+			})
+			o.stop()
+			if err := signs(old); err != nil {
+				t.Fatalf("signed with before the overlap: %v", err)
+			}
+			at(-37 * day)
+			r.eventually(func() error {
+				current := parseAll(t, get[corev1.Secret](r, controllers.AuthoritySecret).Data["ca.crt"])[0]
+				if current.Equal(old) {
+					return errors.New("the old authority signs")
+				}
+				return signs(current)
+			})
+		})
+	}
+}
+
+// unwritable keeps a Secret from being changed until the function that it returns
+// is called: the API server refuses any change of data that is declared immutable.
+func (r *room) unwritable(secret string) (writable func()) {
+	r.Helper()
+	r.patch(get[corev1.Secret](r, secret), `{"immutable":true}`)
+	return func() {
+		// This cannot be undone, but the Secret can be made again.
+		if err := r.api.Delete(r.Context(), get[corev1.Secret](r, secret)); err != nil {
+			r.Fatal(err)
+		}
+	}
 }
 
 func TestADeletedAuthorityIsWrittenAgain(t *testing.T) {
