@@ -196,6 +196,18 @@ func (c *cluster) direct(path, token string) (code int, body string) {
 	return response.StatusCode, text.String()
 }
 
+// served is the serial number of the certificate that the program shows.
+func (c *cluster) served() string {
+	c.Helper()
+	dialer := &tls.Dialer{Config: &tls.Config{RootCAs: c.authority.Pool(), ServerName: serviceName + "." + system + ".svc", MinVersion: tls.VersionTLS13}}
+	conn, err := dialer.DialContext(c.Context(), "tcp", c.address)
+	if err != nil {
+		c.Fatal(err)
+	}
+	defer conn.Close()
+	return conn.(*tls.Conn).ConnectionState().PeerCertificates[0].SerialNumber.String()
+}
+
 // token is one of a ServiceAccount, for the audiences.
 func (c *cluster) token(name, namespace string, audiences ...string) string {
 	c.Helper()

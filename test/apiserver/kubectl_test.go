@@ -67,11 +67,12 @@ func TestKubectl(t *testing.T) {
 	t.Run("tokens", c.tokens)
 	t.Run("silent pods", c.silence)
 	t.Run("new certificates", func(t *testing.T) {
-		// What is served is noticed while requests go on.
+		before := c.served()
 		c.authority.Write(t, c.dir+"/tls.crt", c.dir+"/tls.key", serviceName+"."+system+".svc")
-		for range 20 {
-			c.kubectl("get", "--raw", "/apis/connections.wsproxy.io/v1alpha1")
-		}
+		eventually(t, "the new certificate is served", func() bool {
+			c.kubectl("get", "--raw", path("shop", want[1]))
+			return c.served() != before
+		})
 	})
 }
 

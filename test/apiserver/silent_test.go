@@ -156,3 +156,25 @@ func TestNamesOfUnknownPodsCostFewLists(t *testing.T) {
 		t.Errorf("50 names cost %d lists of pods", n)
 	}
 }
+
+// The first request for a connection may be quicker than the news of its pod.
+func TestAPodThatTheWatchDoesNotKnowYet(t *testing.T) {
+	r := newRoom(t)
+	young := newPod("shop", "echo", "echo-a", someUID())
+	young.serve(t, r.authority, r.port)
+	name := young.connect(1)[0]
+	r.late.Lock()
+	r.create(young)
+	a := r.get(path("shop", name))
+	a.refusal(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "")
+	if a.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	answer := make(chan int, 1)
+	go func() { answer <- r.get(path("shop", name)).code }()
+	r.until("somebody looks again", func() bool { return r.lists("shop") >= 2 })
+	r.late.Unlock()
+	if code := <-answer; code != http.StatusOK {
+		t.Errorf("%d", code)
+	}
+}

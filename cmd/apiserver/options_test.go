@@ -1,0 +1,72 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+func TestParse(t *testing.T) {
+	for name, c := range map[string]struct {
+		arguments string
+		// refusal is a part of the error; empty: there is none.
+		refusal string
+	}{
+		"nothing":      {"", ""},
+		"everything":   {"--kubeconfig=x --client-dir=y --pod-timeout=1s --changes-per-second=0.5 --changes-burst=1 --secure-port=1234 -v=2", ""},
+		"an argument":  {"more", `unexpected argument "more"`},
+		"no patience":  {"--pod-timeout=0s", "--pod-timeout"},
+		"no changes":   {"--changes-per-second=0", "--changes-per-second"},
+		"no burst":     {"--changes-burst=0", "--changes-burst"},
+		"fairness":     {"--enable-priority-and-fairness", "not supported"},
+		"a wrong port": {"--secure-port=70000", "secure-port"},
+		"no such flag": {"--bogus", "unknown flag"},
+		"etcd":         {"--etcd-servers=http://localhost", "unknown flag"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := parse(strings.Fields(c.arguments), io.Discard)
+			switch {
+			case c.refusal == "" && err != nil:
+				t.Error(err)
+			case c.refusal != "" && (err == nil || !strings.Contains(err.Error(), c.refusal)):
+				t.Errorf("got %v, want %q", err, c.refusal)
+			}
+		})
+	}
+}
+
+func TestTheKubeconfigIsForAllThatAsksTheCluster(t *testing.T) {
+	o, err := parse([]string{"--kubeconfig=x", "--authorization-kubeconfig=y"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.complete(); err != nil {
+		t.Fatal(err)
+	}
+	if o.authentication.RemoteKubeConfigFile != "x" || o.authorization.RemoteKubeConfigFile != "y" {
+		t.Errorf("got %q and %q", o.authentication.RemoteKubeConfigFile, o.authorization.RemoteKubeConfigFile)
+	}
+}
+
+func TestVersionNeedsNothingElse(t *testing.T) {
+	var out bytes.Buffer
+	if err := run(t.Context(), []string{"--version"}, &out); err != nil {
+		t.Fatal(err)
+	}
+	if out.String() != version+"\n" {
+		t.Errorf("printed %q", out.String())
+	}
+}
+
+func TestHelpIsNoFailure(t *testing.T) {
+	if _, err := parse([]string{"--help"}, io.Discard); !errors.Is(err, pflag.ErrHelp) {
+		t.Errorf("got %v", err)
+	}
+}
