@@ -151,7 +151,7 @@ func TestTheAPIServiceHasTheAuthoritysBundle(t *testing.T) {
 	var fields string
 	for _, m := range service.GetManagedFields() {
 		if m.Manager == apiservice.FieldOwner {
-			fields = string(m.FieldsV1.Raw)
+			fields = m.FieldsV1.GetRawString()
 		}
 	}
 	if fields != `{"f:spec":{"f:caBundle":{}}}` {
@@ -231,7 +231,7 @@ func TestAnAPIServiceOfAnotherServiceIsLeftAlone(t *testing.T) {
 	}
 	for _, m := range now.GetManagedFields() {
 		if m.Manager == apiservice.FieldOwner {
-			t.Errorf("the operator wrote to somebody else's APIService: %s", m.FieldsV1.Raw)
+			t.Errorf("the operator wrote to somebody else's APIService: %s", m.FieldsV1.GetRawString())
 		}
 	}
 	if len(bundle) > 0 {
