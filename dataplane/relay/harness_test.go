@@ -235,8 +235,9 @@ func receive(t *testing.T, conn *websocket.Conn, want string) {
 	}
 }
 
-// receiveClose reads until the close frame and compares its code.
-func receiveClose(t *testing.T, conn *websocket.Conn, code int) *websocket.CloseError {
+// receiveClose reads until the close frame, compares its code and returns its
+// reason.
+func receiveClose(t *testing.T, conn *websocket.Conn, code int) (reason string) {
 	t.Helper()
 	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	for {
@@ -248,7 +249,7 @@ func receiveClose(t *testing.T, conn *websocket.Conn, code int) *websocket.Close
 		if !ok || closed.Code != code {
 			t.Fatalf("ended with %v, want close code %d", err, code)
 		}
-		return closed
+		return closed.Text
 	}
 }
 

@@ -99,7 +99,7 @@ func (s *Server) Serve(listener net.Listener) error {
 func (s *Server) Close() {
 	s.drain.refusing.Store(true)
 	_ = s.http.Close() // The sockets are gone either way.
-	s.await(context.Background(), (*conn).abort)
+	_ = s.await(context.Background(), (*conn).abort) // This context does not end.
 }
 
 // await ends what there is, in a way, until no connection is left. It looks again

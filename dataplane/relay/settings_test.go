@@ -111,9 +111,9 @@ func TestConnectionLostTimeoutFindsASilentUpstream(t *testing.T) {
 	p := startProxy(t, snap)
 	client := p.dial(nil)
 	backend.next(t) // never reads, so never answers
-	closed := receiveClose(t, client, websocket.CloseServiceRestart)
-	if !strings.Contains(closed.Text, "silent") {
-		t.Errorf("reason %q, want one that says that the upstream was silent", closed.Text)
+	reason := receiveClose(t, client, websocket.CloseServiceRestart)
+	if !strings.Contains(reason, "silent") {
+		t.Errorf("reason %q, want one that says that the upstream was silent", reason)
 	}
 }
 
