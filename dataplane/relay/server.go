@@ -98,7 +98,7 @@ func (s *Server) Serve(listener net.Listener) error {
 // Close ends everything at once, without close frames.
 func (s *Server) Close() {
 	s.drain.refusing.Store(true)
-	_ = s.http.Close() // The sockets are gone either way.
+	_ = s.http.Close()                               // The sockets are gone either way.
 	_ = s.await(context.Background(), (*conn).abort) // This context does not end.
 }
 
