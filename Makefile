@@ -40,6 +40,9 @@ build: ## Build the commands into bin/
 images: ## Pack bin/images/{operator,apiserver,dataplane,echo}.tar without a container engine
 	go run ./hack/images -version '$(VERSION)'
 
+# What our API refers to. It is described, but must not be written to: as root, even the module cache can be.
+machinery = $(addprefix k8s.io/apimachinery/pkg/,apis/meta/v1 runtime version)
+
 .PHONY: generate
 generate: ## Write protobuf stubs, deepcopy functions, OpenAPI and CRDs from their sources
 	$(tool) buf generate
@@ -48,7 +51,7 @@ generate: ## Write protobuf stubs, deepcopy functions, OpenAPI and CRDs from the
 	$(tool) openapi-gen --go-header-file hack/boilerplate.go.txt --output-dir apiserver/openapi \
 		--output-pkg github.com/wsproxy/wsproxy/apiserver/openapi --output-file zz_generated.openapi.go \
 		--output-model-name-file zz_generated.model_name.go --report-filename /dev/null \
-		./api/connections/v1alpha1 k8s.io/apimachinery/pkg/{apis/meta/v1,runtime,version}
+		$(addprefix --readonly-pkg ,$(machinery)) ./api/connections/v1alpha1 $(machinery)
 	hack/helm/sync-crds
 
 # Where generated files are.
