@@ -99,7 +99,8 @@ func programmedCondition(w *work) metav1.Condition {
 func lag(p observedPod) string {
 	switch {
 	case p.pushed.Newer:
-		return fmt.Sprintf("pod %s has a newer configuration than the cluster, or another proxy's: %s", p.name, p.pushed.Problem)
+		// Versions are the cluster's, so this is a cluster that went back in time.
+		return fmt.Sprintf("pod %s has a newer configuration than the cluster, or another proxy's (%s); after a restore of the cluster, delete the pod", p.name, p.pushed.Problem)
 	case p.pushed.Problem != nil:
 		return fmt.Sprintf("pod %s: %s", p.name, p.pushed.Problem)
 	}
