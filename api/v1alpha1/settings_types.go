@@ -46,8 +46,9 @@ type Settings struct {
 	// +optional
 	MaxRetries *int32 `json:"maxRetries,omitempty"`
 
-	// retryDelay is the pause between those attempts, in milliseconds. The
-	// pause is never shorter; up to 20 % of jitter come on top.
+	// retryDelay is the pause between two attempts to reach the upstream before
+	// the client's handshake is answered, in milliseconds. The pause is never
+	// shorter; up to 20 % of jitter come on top.
 	// Range 0 to 600000, built in 1000. A change takes effect on the next
 	// attempt.
 	// +kubebuilder:validation:Minimum=0
@@ -72,9 +73,9 @@ type Settings struct {
 	// +optional
 	AutoReconnectMaxRetries *int32 `json:"autoReconnectMaxRetries,omitempty"`
 
-	// autoReconnectRetryDelay is the pause between those attempts, in
-	// milliseconds. The pause is never shorter; up to 20 % of jitter come on
-	// top. Range 0 to 600000, built in 2000. A change takes effect at once.
+	// autoReconnectRetryDelay is the pause between two attempts to get a lost
+	// upstream back, in milliseconds. The pause is never shorter; up to 20 % of
+	// jitter come on top. Range 0 to 600000, built in 2000. A change takes effect at once.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=600000
 	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 600000",messageExpression="'autoReconnectRetryDelay is %d, must be 0 to 600000 milliseconds'.format([self])"

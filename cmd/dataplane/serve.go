@@ -23,10 +23,10 @@ func (p *process) listen(ctx context.Context) (err error) {
 	}()
 	var lc net.ListenConfig
 	if p.probeListener, err = lc.Listen(ctx, "tcp", p.metricsAddress); err != nil {
-		return fmt.Errorf("listen for metrics: %w", err)
+		return fmt.Errorf("listen for metrics (--metrics-address): %w", err)
 	}
 	if p.controlListener, err = lc.Listen(ctx, "tcp", p.controlAddress); err != nil {
-		return fmt.Errorf("listen for control: %w", err)
+		return fmt.Errorf("listen for control (--control-address): %w", err)
 	}
 	p.trafficListener, err = listener.Listen(ctx, p.listenAddress, p.store, p.certificate)
 	return err

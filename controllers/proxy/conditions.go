@@ -130,7 +130,11 @@ func readyCondition(w *work, accepted, resolved, programmed metav1.Condition) me
 	if programmed.Status != metav1.ConditionTrue {
 		return not(wsproxyv1alpha1.ReasonProgressing, programmed.Message)
 	}
-	return condition(wsproxyv1alpha1.ConditionReady, true, wsproxyv1alpha1.ReasonReady, "the proxy serves what its spec says")
+	message := "the proxy serves what its spec says"
+	if ref := w.proxy.Spec.Upstream.ServiceRef; ref != nil && len(w.endpoints) == 0 {
+		message += fmt.Sprintf("; but Service %q has no ready endpoint, so clients are answered 502", ref.Name)
+	}
+	return condition(wsproxyv1alpha1.ConditionReady, true, wsproxyv1alpha1.ReasonReady, message)
 }
 
 // rollout says what is missing until every pod that is wanted runs as the

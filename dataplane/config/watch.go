@@ -17,9 +17,9 @@ import (
 const watchEvery = 500 * time.Millisecond
 
 // Watch puts each change that the file at path makes to what was read from it in
-// force, until ctx ends. A change counts once two looks in a row saw the same content, so that a file which is
-// being written is not taken for a short one. What is unusable is logged with
-// the field at fault, and the configuration stays.
+// force, until ctx ends. A change counts once two looks in a row saw the same
+// content, so that a file which is being written is not taken for a short one.
+// What is unusable is logged with the field at fault, and the configuration stays.
 func (s *Store) Watch(ctx context.Context, path string, read *File, logger logr.Logger) {
 	w := watch{path: path, settled: read.raw, last: read.raw}
 	ticker := time.NewTicker(watchEvery)
@@ -37,20 +37,28 @@ func (s *Store) Watch(ctx context.Context, path string, read *File, logger logr.
 		if !changed {
 			continue
 		}
-		if err := s.replaceBy(content); err != nil {
+		file, err := Parse(content)
+		if err == nil {
+			err = s.Replace(file.Config)
+		}
+		if err != nil {
 			logger.Error(err, "The configuration file is unusable, the configuration stays", "file", path)
 			continue
 		}
 		logger.Info("Configuration changed", "file", path)
+		if before, now := read.port(), file.port(); now != before {
+			logger.Info("listen.port takes effect at the next start", "listening", before, "file", now)
+		}
 	}
 }
 
-func (s *Store) replaceBy(content []byte) error {
-	file, err := Parse(content)
-	if err != nil {
-		return err
+// port is the port that a manifest asks for; 0 where the file is a snapshot, which
+// asks for none.
+func (f *File) port() int32 {
+	if f.Manifest == nil {
+		return 0
 	}
-	return s.Replace(file.Config)
+	return f.Manifest.Spec.EffectivePort()
 }
 
 // watch is what was seen of one file.

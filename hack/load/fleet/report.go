@@ -20,6 +20,8 @@ type Totals struct {
 	// ended before the fleet closed them.
 	Open        int `json:"open"`
 	ClosedEarly int `json:"closedEarly"`
+	// EarlyCode is the close code of one of those, 0 where there is none.
+	EarlyCode int `json:"earlyCode,omitempty"`
 
 	Sent     uint64 `json:"sent"`
 	Received uint64 `json:"received"`
@@ -112,6 +114,7 @@ func (t *Totals) add(c *connection) {
 		t.Open++
 	case !c.saidClose:
 		t.ClosedEarly++
+		t.EarlyCode = c.code
 	}
 	l := &c.ledger
 	t.Sent += l.sent
@@ -189,7 +192,11 @@ func (r *Report) CheckAll() error {
 
 // String is one line for a terminal.
 func (t Totals) String() string {
-	return fmt.Sprintf("open %d/%d  closed early %d  failed %d  sent %d  received %d  outstanding %d  lost %d  doubled %d  disordered %d  foreign %d  pings %d  echo %s/%s/%s",
-		t.Open, t.Wanted, t.ClosedEarly, t.Failed, t.Sent, t.Received, t.Outstanding, t.Overtaken, t.Duplicated, t.OutOfOrder, t.Foreign, t.Pings,
+	early := fmt.Sprint(t.ClosedEarly)
+	if t.ClosedEarly > 0 {
+		early += fmt.Sprintf(" (code %d)", t.EarlyCode)
+	}
+	return fmt.Sprintf("open %d/%d  closed early %s  failed %d  sent %d  received %d  outstanding %d  lost %d  doubled %d  disordered %d  foreign %d  pings %d  echo %s/%s/%s",
+		t.Open, t.Wanted, early, t.Failed, t.Sent, t.Received, t.Outstanding, t.Overtaken, t.Duplicated, t.OutOfOrder, t.Foreign, t.Pings,
 		t.Median.Round(time.Millisecond/10), t.P99.Round(time.Millisecond/10), t.Longest.Round(time.Millisecond/10))
 }
