@@ -145,7 +145,7 @@ func (s *Server) answer(w http.ResponseWriter, up *upstream.Upstream, c *conn) (
 		return nil, err
 	}
 	_ = sock.SetDeadline(time.Now().Add(answerTimeout)) // A dead socket fails the write below.
-	if buffered.Reader.Buffered() > 0 {
+	if buffered.Reader.Buffered() > 0 || tcpOf(sock).waiting() > 0 {
 		// RFC 6455 section 4.1 has the client wait for the answer.
 		_, _ = handshake.Refuse(http.StatusBadRequest, "%s", errEarlyBytes).WriteTo(sock)
 		_ = sock.Close()

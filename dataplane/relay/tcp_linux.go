@@ -65,6 +65,19 @@ func (t tcp) unacked() (n int) {
 	return n
 }
 
+// waiting is the number of bytes that have come and were not read (SIOCINQ of
+// tcp(7)); 0 where TLS is on top, because those may be TLS's own.
+func (t tcp) waiting() (n int) {
+	if !t.plain {
+		return 0
+	}
+	t.control(func(fd int) (err error) {
+		n, err = unix.IoctlGetInt(fd, unix.SIOCINQ)
+		return err
+	})
+	return n
+}
+
 // control calls f with the descriptor. A socket that is closed is no error worth
 // more than that nothing is known of it: its reader finds out.
 func (t tcp) control(f func(fd int) error) {

@@ -22,6 +22,8 @@ func (tcp) peer() core.Peer { return core.Peer{} }
 
 func (tcp) unacked() int { return 0 }
 
+func (tcp) waiting() int { return 0 }
+
 func (tcp) read(sock net.Conn, atMost int) (*chunk, int, error) {
 	buffer := newChunk()
 	n, err := sock.Read(buffer.bytes[:atMost])
