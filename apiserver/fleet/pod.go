@@ -44,6 +44,7 @@ func newPod(t target, options *Options) (*Pod, error) {
 	// "passthrough" takes the address as it is: nothing is looked up in DNS.
 	conn, err := grpc.NewClient("passthrough:///"+address,
 		grpc.WithTransportCredentials(newFreshTLS(options.ClientDir, dataplanev1alpha1.ServerName(t.namespace, t.proxy))),
+		grpc.WithDefaultServiceConfig(retryReads),
 		// A proxy of the environment is for the way out of the cluster.
 		grpc.WithNoProxy(),
 		// A pod that begins refuses connections for about a second. Whoever asks
@@ -72,6 +73,20 @@ func newPod(t target, options *Options) (*Pod, error) {
 		gone:      make(chan struct{}),
 	}, nil
 }
+
+// retryReads has gRPC repeat a read whose connection broke before the pod had
+// answered: a pod that restarted, or a connection that nobody had used for long.
+// What changes something is not repeated, because the pod may have done it.
+const retryReads = `{"methodConfig": [{
+	"name": [
+		{"service": "wsproxy.dataplane.v1alpha1.Connections", "method": "Get"},
+		{"service": "wsproxy.dataplane.v1alpha1.Connections", "method": "List"}
+	],
+	"retryPolicy": {
+		"maxAttempts": 4, "initialBackoff": "0.05s", "maxBackoff": "0.5s", "backoffMultiplier": 2,
+		"retryableStatusCodes": ["UNAVAILABLE"]
+	}
+}]}`
 
 // String is "namespace/name".
 func (p *Pod) String() string { return p.Namespace + "/" + p.Name }
