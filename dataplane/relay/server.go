@@ -86,7 +86,8 @@ func New(options Options) *Server {
 	return s
 }
 
-// Serve accepts clients until the server is closed or has drained. The listener
+// Serve accepts clients until the server is closed; one that has drained goes on
+// answering 503. The listener
 // is TLS where clients use wss.
 func (s *Server) Serve(listener net.Listener) error {
 	if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
