@@ -25,13 +25,9 @@ var helmLabels = []string{
 
 func TestTheChartSaysWhatConfigSays(t *testing.T) {
 	chart := parse(t, template(t))
-	config := objects{}
-	for _, part := range []string{"default", "apiserver"} {
-		o := parse(t, kubectl(t, "kustomize", "../../config/"+part))
-		if len(o) < 8 {
-			t.Fatalf("config/%s has only %q", part, slices.Sorted(maps.Keys(o)))
-		}
-		maps.Copy(config, o)
+	config := parse(t, kubectl(t, "kustomize", "../../config/default"))
+	if len(config) < 16 {
+		t.Fatalf("config/default has only %q", slices.Sorted(maps.Keys(config)))
 	}
 
 	// What may differ, and why.
@@ -51,7 +47,7 @@ func TestTheChartSaysWhatConfigSays(t *testing.T) {
 			o.SetAnnotations(annotations)
 		}
 	}
-	// The chart brings a default class; with config/ it is among the samples.
+	// The chart brings a default class; with config/ it is the users' to make.
 	operator := chart.container(t, "wsproxy-operator")
 	operator["args"] = slices.DeleteFunc(operator["args"].([]any), func(a any) bool { return strings.HasPrefix(a.(string), "--default-class=") })
 	err := unstructured.SetNestedSlice(chart.get(t, "Deployment", "wsproxy-operator").Object, []any{operator}, "spec", "template", "spec", "containers")

@@ -28,7 +28,7 @@ import (
 	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
 )
 
-// Where config/default puts the operator.
+// Where hack/deploy puts the operator.
 const (
 	operatorNamespace = "wsproxy-system"
 	operatorName      = "wsproxy-operator"
