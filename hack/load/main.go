@@ -78,17 +78,35 @@ func run(ctx context.Context, f flags, out io.Writer) error {
 	return errors.Join(errs...)
 }
 
-// watch prints a line each second until ctx ends.
+// watch prints a line each second until ctx ends, and one for each client that was
+// closed since the last, as that client tells it.
 func watch(ctx context.Context, clients *fleet.Fleet, out io.Writer) {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
+	told := map[int]bool{}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-second.C:
-			fmt.Fprintln(out, now.Format(time.TimeOnly), clients.Totals())
+			totals := clients.Totals()
+			if totals.ClosedEarly > len(told) {
+				tell(clients.Report(), told, out)
+			}
+			fmt.Fprintln(out, now.Format(time.TimeOnly), totals)
 		}
+	}
+}
+
+// tell prints a line for each client that was closed and is not in told yet.
+func tell(r *fleet.Report, told map[int]bool, out io.Writer) {
+	for _, record := range r.Records {
+		if !record.Early || told[record.Number] {
+			continue
+		}
+		told[record.Number] = true
+		fmt.Fprintf(out, "%s client %d, connection %s: closed with code %d %q\n",
+			record.Closed.Format(time.TimeOnly), record.Number, record.ID, record.Code, record.Reason)
 	}
 }
 

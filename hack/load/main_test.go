@@ -72,6 +72,23 @@ func TestRunPrintsASummaryAndWritesTheRecord(t *testing.T) {
 	}
 }
 
+func TestWhoWasClosedIsToldOnce(t *testing.T) {
+	report := &fleet.Report{Records: []fleet.Record{
+		{Number: 0, ID: "p-0"},
+		{Number: 1, ID: "p-1", Early: true, Code: 4001, Reason: "moved"},
+		{Number: 2, ID: "p-2", Code: 1000},
+	}}
+	told := map[int]bool{}
+	for _, want := range []string{"client 1, connection p-1: closed with code 4001 \"moved\"\n", ""} {
+		var out bytes.Buffer
+		tell(report, told, &out)
+		// The line begins with the time.
+		if got := out.String(); !strings.HasSuffix(got, want) || strings.Count(got, "\n") != strings.Count(want, "\n") {
+			t.Errorf("it says %q, want %q", got, want)
+		}
+	}
+}
+
 func TestRunFailsWhereAMessageWasLost(t *testing.T) {
 	f := flags{duration: 500 * time.Millisecond, expectAll: true, expectOpen: true}
 	f.URL, f.Connections, f.Rate, f.Settle = echo(t, func(n int) bool { return n == 3 }), 1, 50, time.Second
