@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	connectionsv1alpha1 "github.com/wsproxy/wsproxy/api/connections/v1alpha1"
 	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
 )
 
@@ -40,7 +41,7 @@ func connect(t *testing.T) client.Client {
 	// The client's own log has nothing that an error does not say.
 	log.SetLogger(logr.Discard())
 	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), wsproxyv1alpha1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), wsproxyv1alpha1.AddToScheme(scheme), connectionsv1alpha1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
 	rest, err := config.GetConfig()

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -278,14 +279,18 @@ func (r *room) talk(p *wsproxyv1alpha1.WebSocketProxy, connections int) *fleet.F
 // second, and waits until all are open.
 func (r *room) connect(p *wsproxyv1alpha1.WebSocketProxy, connections int, rate float64) *fleet.Fleet {
 	r.t.Helper()
-	r.reachable(r.url(p))
-	clients, err := fleet.Start(r.t.Context(), fleet.Options{
-		URL:         r.url(p),
-		Connections: connections,
-		Rate:        rate,
-		Size:        64,
-		Ramp:        time.Duration(connections) * 5 * time.Millisecond,
-	})
+	return r.connectWith(p, fleet.Options{Connections: connections, Rate: rate})
+}
+
+// connectWith is connect with more to say. options.URL is the path, which may be
+// empty, with a query.
+func (r *room) connectWith(p *wsproxyv1alpha1.WebSocketProxy, options fleet.Options) *fleet.Fleet {
+	r.t.Helper()
+	options.URL = r.url(p) + options.URL
+	options.Size = 64
+	options.Ramp = time.Duration(options.Connections) * 5 * time.Millisecond
+	r.reachable(options.URL)
+	clients, err := fleet.Start(r.t.Context(), options)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -305,14 +310,17 @@ func (r *room) connect(p *wsproxyv1alpha1.WebSocketProxy, connections int, rate 
 	return clients
 }
 
-// heard waits until every client has received an answer to something that it
-// said after now.
-func (r *room) heard(clients *fleet.Fleet, within time.Duration) {
+// heard waits until every client, but for the connections that are known to have
+// ended, has received an answer to something that it said after now.
+func (r *room) heard(clients *fleet.Fleet, within time.Duration, ended ...string) {
 	r.t.Helper()
 	before := clients.Report().Records
 	eventually(r.t, within, "every client to be answered", func(context.Context) error {
 		waiting, example := 0, fleet.Record{}
 		for i, record := range clients.Report().Records {
+			if slices.Contains(ended, record.ID) {
+				continue
+			}
 			// What is no longer outstanding was answered, or overtaken by an answer.
 			if record.Sent-record.Outstanding <= before[i].Sent {
 				waiting, example = waiting+1, record
