@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -54,19 +55,27 @@ func TestAKilledDataPlaneComesBackWithTheLastPushedSettingsWithoutTheOperator(t 
 	}
 }
 
-// kill ends the process of a pod with SIGKILL. The images have no shell, but the
-// local cluster's processes are this machine's, and have their pod's uid in
-// their environment.
+// kill ends the process of a pod with SIGKILL.
 func kill(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
+	if err := signal(t, pod, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// signal sends a signal to the process of a pod. The images have no shell, but
+// the local cluster's processes are this machine's, and have their pod's uid in
+// their environment, or else its name, which is the name of its host.
+func signal(t *testing.T, pod *corev1.Pod, what syscall.Signal) error {
+	t.Helper()
 	if kind := os.Getenv("CLUSTER"); kind != "" && kind != "local" {
-		t.Skipf("the processes of a %s cluster cannot be killed from here", kind)
+		t.Skipf("the processes of a %s cluster cannot be signalled from here", kind)
 	}
 	environments, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	wanted := []byte(dataplanev1alpha1.EnvPodUID + "=" + string(pod.UID))
+	wanted := []string{dataplanev1alpha1.EnvPodUID + "=" + string(pod.UID), "HOSTNAME=" + pod.Name}
 	for _, file := range environments {
 		// Processes come and go while we look.
 		environment, err := os.ReadFile(file)
@@ -74,20 +83,17 @@ func kill(t *testing.T, pod *corev1.Pod) {
 			continue
 		}
 		for variable := range bytes.SplitSeq(environment, []byte{0}) {
-			if !bytes.Equal(variable, wanted) {
+			if !slices.Contains(wanted, string(variable)) {
 				continue
 			}
 			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
 			if err != nil {
-				t.Fatal(err)
+				return err
 			}
-			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-			return
+			return syscall.Kill(pid, what)
 		}
 	}
-	t.Fatalf("no process of pod %s was found", pod.Name)
+	return fmt.Errorf("no process of pod %s was found", pod.Name)
 }
 
 func TestMorePodsAreProgrammedAtOnce(t *testing.T) {
