@@ -21,9 +21,9 @@ import (
 // CacheOptions restricts what the operator keeps of the cluster: of pods,
 // Deployments and the like only its own. Services and EndpointSlices may be
 // anybody's, because any of them may be an upstream, and of Secrets only the
-// metadata are watched. Of the APIServices it may see its own only, which the API
-// server allows to who asks for that name.
-func CacheOptions() cache.Options {
+// metadata are watched. Of the APIServices and of the namespaces it may see its own
+// only, which the API server allows to who asks for that name.
+func CacheOptions(namespace string) cache.Options {
 	ours := cache.ByObject{Label: labels.SelectorFromSet(objects.Managed()), Transform: strip}
 	return cache.Options{
 		DefaultTransform: strip,
@@ -36,6 +36,7 @@ func CacheOptions() cache.Options {
 			&corev1.Secret{}:                {Transform: stripSecret},
 			&discoveryv1.EndpointSlice{}:    {Transform: stripSlice},
 			apiservice.Object():             {Field: fields.OneTermEqualSelector("metadata.name", apiservice.Name), Transform: strip},
+			&corev1.Namespace{}:             {Field: fields.OneTermEqualSelector("metadata.name", namespace), Transform: strip},
 		},
 	}
 }

@@ -64,9 +64,9 @@ func Scheme() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
-// Setup adds the operator to a manager, whose cache has the CacheOptions. ctx
-// bounds the setup only. The authority is returned for others who need
-// certificates of it.
+// Setup adds the operator to a manager, whose cache has the CacheOptions of the
+// same namespace. ctx bounds the setup only. The authority is returned for others
+// who need certificates of it.
 func Setup(ctx context.Context, m manager.Manager, options Options) (*certificates.Authority, error) {
 	if options.ControlAddress == nil {
 		options.ControlAddress = controlAddress
@@ -152,6 +152,10 @@ func apiserver(m manager.Manager, authority *certificates.Authority, options Opt
 	}
 	if err := bundle.SetupWithManager(m); err != nil {
 		return fmt.Errorf("add caBundle of the APIService: %w", err)
+	}
+	removal := &apiservice.Removal{Client: m.GetClient(), Live: m.GetAPIReader(), Namespace: options.Namespace}
+	if err := removal.SetupWithManager(m); err != nil {
+		return fmt.Errorf("add removal of the APIService: %w", err)
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 	m, err := manager.New(rest, manager.Options{
 		Scheme:                  scheme,
 		Logger:                  logger,
-		Cache:                   controllers.CacheOptions(),
+		Cache:                   controllers.CacheOptions(f.namespace),
 		Metrics:                 server.Options{BindAddress: f.metricsAddress},
 		HealthProbeBindAddress:  f.healthAddress,
 		LeaderElection:          f.leaderElect,

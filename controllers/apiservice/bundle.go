@@ -45,7 +45,7 @@ func (b *Bundle) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.
 		// Loading it brings this controller here again.
 		return reconcile.Result{}, nil
 	}
-	service, err := b.read(ctx)
+	service, err := read(ctx, b.Live, b.Namespace)
 	if err != nil || service == nil {
 		return reconcile.Result{}, err
 	}
@@ -69,7 +69,7 @@ func (b *Bundle) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.
 // Trusts says whether kube-apiserver is given exactly these authorities to trust,
 // as far as it is to call us at all.
 func (b *Bundle) Trusts(ctx context.Context, bundle []byte) error {
-	service, err := b.read(ctx)
+	service, err := read(ctx, b.Live, b.Namespace)
 	if err != nil {
 		return err
 	}
@@ -79,15 +79,16 @@ func (b *Bundle) Trusts(ctx context.Context, bundle []byte) error {
 	return nil
 }
 
-// read returns the APIService, nil where there is none that leads to our Service.
-func (b *Bundle) read(ctx context.Context) (*unstructured.Unstructured, error) {
+// read returns the APIService, nil where there is none that leads to our Service in
+// that namespace.
+func read(ctx context.Context, live client.Reader, namespace string) (*unstructured.Unstructured, error) {
 	service := Object()
-	if err := b.Live.Get(ctx, types.NamespacedName{Name: Name}, service); apierrors.IsNotFound(err) {
+	if err := live.Get(ctx, types.NamespacedName{Name: Name}, service); apierrors.IsNotFound(err) {
 		return nil, nil
 	} else if err != nil {
 		return nil, fmt.Errorf("read APIService %s: %w", Name, err)
 	}
-	if !leadsTo(service, b.Namespace) {
+	if !leadsTo(service, namespace) {
 		return nil, nil
 	}
 	return service, nil

@@ -4,7 +4,8 @@
 // Package apiservice gives the aggregated API server what it needs of the
 // certificate authority: its certificates, in a Secret, and the trust of
 // kube-apiserver, in the caBundle of the APIService. Each is kept by a controller
-// of its own.
+// of its own. A third one removes the APIService together with the namespace of
+// the server.
 //
 // The APIService and the API server itself come with the installation; the
 // package knows nothing of what is served.

@@ -57,7 +57,7 @@ func startOperatorAs(t *testing.T, config *rest.Config, namespace string, change
 	}
 	m, err := manager.New(config, manager.Options{
 		Scheme:  scheme,
-		Cache:   controllers.CacheOptions(),
+		Cache:   controllers.CacheOptions(namespace),
 		Metrics: metricsserver.Options{BindAddress: "0"},
 		// One process runs many operators, one after the other.
 		Controller: managerconfig.Controller{SkipNameValidation: new(true)},

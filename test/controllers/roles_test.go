@@ -47,6 +47,13 @@ func (r *room) account() *rest.Config {
 		if subjects, ok := o.Object["subjects"].([]any); ok {
 			subjects[0].(map[string]any)["namespace"] = r.namespace
 		}
+		// It may see its own namespace and no other.
+		rules, _ := o.Object["rules"].([]any)
+		for _, rule := range rules {
+			if names, ok := rule.(map[string]any)["resourceNames"].([]any); ok && names[0] == "wsproxy-system" {
+				names[0] = r.namespace
+			}
+		}
 		if err := r.api.Create(r.Context(), o); err != nil {
 			r.Fatal(err)
 		}
@@ -90,4 +97,9 @@ func TestTheRolesOfTheOperatorAreEnough(t *testing.T) {
 	if err := operator.Get(t.Context(), client.ObjectKey{Name: "v1.apps"}, other); !apierrors.IsForbidden(err) {
 		t.Errorf("another APIService: %v", err)
 	}
+	if err := operator.Get(t.Context(), client.ObjectKey{Name: "default"}, &corev1.Namespace{}); !apierrors.IsForbidden(err) {
+		t.Errorf("another namespace: %v", err)
+	}
+	r.deleteNamespace()
+	r.noAPIService()
 }
