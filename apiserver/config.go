@@ -26,7 +26,8 @@ type Config struct {
 	Generic *genericapiserver.Config
 	// Fleet is which pods are asked, and how.
 	Fleet fleet.Options
-	// Changes is what each user may change.
+	// Changes is how many requests each user may make that change something, dry
+	// runs among them.
 	Changes throttle.Options
 
 	scheme *runtime.Scheme
@@ -61,6 +62,8 @@ func (c *Config) Complete() (*Server, error) {
 		return nil, err
 	}
 	c.Generic.AddReadyzChecks(healthz.NamedCheck("pods-known", func(*http.Request) error { return pods.Ready() }))
+	changes := throttle.New(c.Changes)
+	c.Generic.BuildHandlerChainFunc = throttled(changes)
 	generic, err := c.Generic.Complete(nil).New("wsproxy-apiserver", genericapiserver.NewEmptyDelegate())
 	if err != nil {
 		return nil, err
@@ -68,7 +71,7 @@ func (c *Config) Complete() (*Server, error) {
 	group := genericapiserver.NewDefaultAPIGroupInfo(connectionsv1alpha1.Group, c.scheme, runtime.NewParameterCodec(c.scheme), c.codecs)
 	// There is one version and no internal one to convert to and from.
 	group.NegotiatedSerializer = c.codecs.WithoutConversion()
-	group.VersionedResourcesStorageMap[connectionsv1alpha1.GroupVersion.Version] = connections.Resources(pods, throttle.New(c.Changes))
+	group.VersionedResourcesStorageMap[connectionsv1alpha1.GroupVersion.Version] = connections.Resources(pods, changes)
 	if err := generic.InstallAPIGroup(&group); err != nil {
 		return nil, err
 	}

@@ -69,14 +69,6 @@ func (how ending) check(e fleet.Entry) error {
 	return nil
 }
 
-// take counts a change of the user that the request is of.
-func (s *Storage) take(ctx context.Context, cost int) error {
-	if wait := s.changes.Take(userOf(ctx), cost); wait > 0 {
-		return tooMany(wait)
-	}
-	return nil
-}
-
 func userOf(ctx context.Context) string {
 	if user, ok := request.UserFrom(ctx); ok {
 		return user.GetName()

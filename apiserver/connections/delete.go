@@ -23,11 +23,6 @@ func (s *Storage) Delete(ctx context.Context, name string, _ rest.ValidateObject
 	if err != nil {
 		return nil, false, err
 	}
-	if !how.dryRun {
-		if err := s.take(ctx, 1); err != nil {
-			return nil, false, err
-		}
-	}
 	namespace := request.NamespaceValue(ctx)
 	entry, err := s.end(ctx, namespace, name, how)
 	if isClosing(err) {

@@ -18,6 +18,7 @@ import (
 
 	connectionsv1alpha1 "github.com/wsproxy/wsproxy/api/connections/v1alpha1"
 	"github.com/wsproxy/wsproxy/apiserver/fleet"
+	"github.com/wsproxy/wsproxy/apiserver/throttle"
 )
 
 const (
@@ -36,18 +37,13 @@ func (s *Storage) DeleteCollection(ctx context.Context, _ rest.ValidateObjectFun
 	if err != nil {
 		return nil, err
 	}
-	if !how.dryRun {
-		if err := s.take(ctx, 1); err != nil {
-			return nil, err
-		}
-	}
 	list, unanswered, err := s.list(ctx, listOptions)
 	if err != nil {
 		return nil, err
 	}
 	if extra := len(list.Items) / perChange; extra > 0 && !how.dryRun {
-		if err := s.take(ctx, extra); err != nil {
-			return nil, err
+		if wait := s.changes.TakeMore(userOf(ctx), extra); wait > 0 {
+			return nil, throttle.Error(wait)
 		}
 	}
 	ended, silent, err := s.endAll(ctx, list.Items, how)

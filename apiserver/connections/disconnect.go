@@ -65,11 +65,6 @@ func (d *Disconnect) Create(ctx context.Context, name string, object runtime.Obj
 	}
 	how := endingFrom(wish)
 	how.dryRun = options != nil && len(options.DryRun) > 0
-	if !how.dryRun {
-		if err := d.storage.take(ctx, 1); err != nil {
-			return nil, err
-		}
-	}
 	entry, err := d.storage.end(ctx, request.NamespaceValue(ctx), name, how)
 	if err != nil {
 		return nil, apiError(ctx, name, err)

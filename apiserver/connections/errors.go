@@ -7,9 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
-	"time"
 
 	"google.golang.org/grpc/codes"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -67,11 +65,6 @@ func unavailable(name, why string) error {
 			RetryAfterSeconds: retryAfterSeconds,
 		},
 	}}
-}
-
-// tooMany tells a user to wait.
-func tooMany(wait time.Duration) error {
-	return apierrors.NewTooManyRequests("too many changes by this user, others are not affected", int(math.Ceil(wait.Seconds())))
 }
 
 // checkName refuses to change what can never have been.

@@ -18,7 +18,8 @@ import (
 // watched by the quota controller of every cluster. It has no Watch before that
 // is right.
 type Storage struct {
-	fleet   *fleet.Fleet
+	fleet *fleet.Fleet
+	// changes has counted each request for a change as one before it comes here.
 	changes *throttle.Throttle
 	now     func() time.Time
 }

@@ -4,9 +4,12 @@
 package throttle
 
 import (
+	"math"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/lru"
 )
 
@@ -27,6 +30,9 @@ type Options struct {
 // it.
 type Throttle struct {
 	options Options
+
+	mu sync.Mutex
+	// buckets is guarded by mu: of two first changes at the same time one makes it.
 	buckets *lru.Cache
 }
 
@@ -54,12 +60,28 @@ func (t *Throttle) Take(user string, cost int) (wait time.Duration) {
 	return wait
 }
 
+// TakeMore makes a change for which one has been taken count as more by extra, but
+// together never as more than the burst. It returns what Take does: how long to
+// wait before both are there.
+func (t *Throttle) TakeMore(user string, extra int) (wait time.Duration) {
+	if wait = t.Take(user, min(extra, t.options.Burst-1)); wait > 0 {
+		wait += time.Duration(float64(time.Second) / t.options.PerSecond)
+	}
+	return wait
+}
+
 func (t *Throttle) bucket(user string) *rate.Limiter {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if known, ok := t.buckets.Get(user); ok {
 		return known.(*rate.Limiter)
 	}
-	// Two first changes at the same time may each get a bucket; one stays.
 	made := rate.NewLimiter(rate.Limit(t.options.PerSecond), t.options.Burst)
 	t.buckets.Add(user, made)
 	return made
+}
+
+// Error is what a user is told who has to wait.
+func Error(wait time.Duration) error {
+	return apierrors.NewTooManyRequests("too many changes by this user, others are not affected", int(math.Ceil(wait.Seconds())))
 }

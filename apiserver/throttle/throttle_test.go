@@ -4,6 +4,8 @@
 package throttle
 
 import (
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -40,6 +42,28 @@ func TestWhatCostsMoreThanTheBurstIsPossible(t *testing.T) {
 	}
 }
 
+func TestWhatTurnsOutToCostMoreIsPossibleAfterTheWait(t *testing.T) {
+	for _, burst := range []int{1, 2, 5} {
+		now := time.Unix(1767323045, 0)
+		throttle := New(Options{PerSecond: 10, Burst: burst, Now: func() time.Time { return now }})
+		throttle.Take("alice", burst-1)
+		if wait := throttle.Take("alice", 1); wait != 0 {
+			t.Errorf("with a burst of %d the last one waits %v", burst, wait)
+		}
+		wait := throttle.TakeMore("alice", 1000)
+		if want := time.Duration(burst) * 100 * time.Millisecond; burst > 1 && wait != want || burst == 1 && wait != 0 {
+			t.Errorf("with a burst of %d the rest waits %v, want %v", burst, wait, want)
+		}
+		now = now.Add(max(wait, 100*time.Millisecond))
+		if one, more := throttle.Take("alice", 1), throttle.TakeMore("alice", 1000); one+more != 0 {
+			t.Errorf("with a burst of %d it still waits %v and %v after that", burst, one, more)
+		}
+		if wait := throttle.Take("alice", 1); wait != 100*time.Millisecond {
+			t.Errorf("with a burst of %d the next waits %v", burst, wait)
+		}
+	}
+}
+
 func TestTheNumberOfUsersIsBounded(t *testing.T) {
 	now := time.Unix(1767323045, 0)
 	throttle := New(Options{PerSecond: 1, Burst: 1, Users: 2, Now: func() time.Time { return now }})
@@ -51,5 +75,26 @@ func TestTheNumberOfUsersIsBounded(t *testing.T) {
 	}
 	if wait := throttle.Take("carol", 1); wait == 0 {
 		t.Error("who was seen last is forgotten")
+	}
+}
+
+func TestThoseWhoComeFirstTogetherShareABucket(t *testing.T) {
+	now := time.Unix(1767323045, 0)
+	throttle := New(Options{PerSecond: 1, Burst: 5, Now: func() time.Time { return now }})
+	var taken atomic.Int32
+	var together sync.WaitGroup
+	begin := make(chan struct{})
+	for range 100 {
+		together.Go(func() {
+			<-begin
+			if throttle.Take("alice", 1) == 0 {
+				taken.Add(1)
+			}
+		})
+	}
+	close(begin)
+	together.Wait()
+	if n := taken.Load(); n != 5 {
+		t.Errorf("%d were let through, want 5", n)
 	}
 }

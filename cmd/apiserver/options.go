@@ -89,7 +89,7 @@ func parse(arguments []string, usage io.Writer) (*options, error) {
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "file that says how to reach the kube-apiserver; empty: as a pod of the cluster")
 	flags.StringVar(&o.clientDir, "client-dir", o.clientDir, fmt.Sprintf("directory with %s and %s to show to data-plane pods, and with %s to verify them", fleet.FileClientCert, fleet.FileClientKey, fleet.FileCA))
 	flags.DurationVar(&o.podTimeout, "pod-timeout", o.podTimeout, "how long a data-plane pod may take to answer")
-	flags.Float64Var(&o.changes.PerSecond, "changes-per-second", o.changes.PerSecond, "changes that each user may make per second; 100 connections that are ended together count as one")
+	flags.Float64Var(&o.changes.PerSecond, "changes-per-second", o.changes.PerSecond, "changes that each user may make per second, dry runs included; 100 connections that are ended together count as one")
 	flags.IntVar(&o.changes.Burst, "changes-burst", o.changes.Burst, "changes that each user may make at once")
 	flags.BoolVar(&o.version, "version", false, "print the version and exit")
 	o.generic.AddUniversalFlags(flags)

@@ -4,11 +4,16 @@
 package apiserver
 
 import (
+	"context"
 	"net/http"
+	"slices"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/wsproxy/wsproxy/apiserver"
 )
@@ -37,12 +42,80 @@ func TestAFloodOfOneUserDoesNotAffectAnother(t *testing.T) {
 	last := path("shop", names[995])
 	r.call(call{method: http.MethodDelete, path: last, user: "mallory"}).refusal(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "")
 	r.call(call{method: http.MethodDelete, path: path("shop"), user: "mallory"}).refusal(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "")
-	// What changes nothing is no change.
-	r.call(call{method: http.MethodDelete, path: last + "?dryRun=All", user: "mallory"}).object(http.StatusOK)
+	// To see what a change would do costs as much as to make it; to look, nothing.
+	r.call(call{method: http.MethodDelete, path: last + "?dryRun=All", user: "mallory"}).refusal(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "")
 	r.call(call{path: last, user: "mallory"}).object(http.StatusOK)
 
 	disconnect("alice", names[999]).object(http.StatusCreated)
 	if l := r.call(call{method: http.MethodDelete, path: path("shop"), user: "alice"}).list(); len(l.Items) != 1000 {
 		t.Errorf("a collection of %d", len(l.Items))
 	}
+}
+
+func TestAFloodKeepsNobodyWaitingWhoeverDecidesWhatIsAllowed(t *testing.T) {
+	// Who is asked whether mallory may do something takes as long as the test does.
+	release := make(chan struct{})
+	var asked atomic.Int32
+	r := newRoom(t, func(c *apiserver.Config) {
+		c.Changes.PerSecond, c.Changes.Burst = 0.001, 100
+		c.Generic.Authorization.Authorizer = authorizer.AuthorizerFunc(func(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+			if a.GetUser().GetName() == "mallory" {
+				asked.Add(1)
+				<-release
+			}
+			return allButNobody(ctx, a)
+		})
+	})
+	p := r.pod("shop", "echo", "echo-a")
+	names := p.connect(1001)
+	disconnect := func(user, name string) answer {
+		return r.call(call{method: http.MethodPost, path: path("shop", name, "disconnect"), user: user, body: "{}"})
+	}
+	var refused, accepted atomic.Int32
+	var flood sync.WaitGroup
+	for _, name := range names[:1000] {
+		flood.Go(func() {
+			switch disconnect("mallory", name).code {
+			case http.StatusTooManyRequests:
+				refused.Add(1)
+			case http.StatusCreated:
+				accepted.Add(1)
+			}
+		})
+	}
+	defer flood.Wait()
+	released := sync.OnceFunc(func() { close(release) })
+	defer released()
+	r.until("all but the burst are refused", func() bool { return refused.Load() == 900 })
+	disconnect("alice", names[1000]).object(http.StatusCreated)
+	r.get(path("shop", names[0])).object(http.StatusOK)
+	if n := asked.Load(); n != 100 {
+		t.Errorf("it was asked %d times what mallory may", n)
+	}
+	released()
+	flood.Wait()
+	if ended := len(p.ended()); accepted.Load() != 100 || refused.Load() != 900 || ended != 101 {
+		t.Errorf("%d accepted, %d refused, %d ended", accepted.Load(), refused.Load(), ended)
+	}
+}
+
+func TestWhoMayNotAndHasToWaitEndsNothing(t *testing.T) {
+	r := newRoom(t, func(c *apiserver.Config) { c.Changes.PerSecond, c.Changes.Burst = 0.001, 3 })
+	p := r.pod("shop", "echo", "echo-a")
+	name := p.connect(1)[0]
+	var codes []int
+	for range 2 {
+		for _, c := range []call{
+			{method: http.MethodDelete, path: path("shop", name)},
+			{method: http.MethodDelete, path: path("shop")},
+			{method: http.MethodPost, path: path("shop", name, "disconnect"), body: "{}"},
+		} {
+			c.user = "nobody"
+			codes = append(codes, r.call(c).code)
+		}
+	}
+	if want := []int{403, 403, 403, 429, 429, 429}; !slices.Equal(codes, want) || len(p.ended()) > 0 {
+		t.Errorf("answered %v, want %v; ended %v", codes, want, p.ended())
+	}
+	r.call(call{path: path("shop", name), user: "nobody"}).refusal(http.StatusForbidden, metav1.StatusReasonForbidden, "")
 }

@@ -1,0 +1,84 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+
+	connectionsv1alpha1 "github.com/wsproxy/wsproxy/api/connections/v1alpha1"
+	"github.com/wsproxy/wsproxy/apiserver/throttle"
+)
+
+// throttled makes the chain of handlers: the default one, in which changes are
+// counted before they are authorized. To authorize one costs a request to the
+// kube-apiserver, of which k8s.io/apiserver sends 200 a second for all users
+// together: if a flood were to wait for them, everybody else would wait behind it.
+//
+// The chain takes no handler between authentication and authorization. So
+// the authorizer, which knows the user, notes in the request that it is to be
+// turned back, and lets it through to a handler that does nothing else with it.
+func throttled(changes *throttle.Throttle) func(http.Handler, *genericapiserver.Config) http.Handler {
+	return func(api http.Handler, c *genericapiserver.Config) http.Handler {
+		deciding := c.Authorization.Authorizer
+		defer func() { c.Authorization.Authorizer = deciding }()
+		c.Authorization.Authorizer = &countingAuthorizer{deciding, changes}
+		chain := genericapiserver.DefaultBuildHandlerChain(turnBack(api, c), c)
+		return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+			chain.ServeHTTP(w, request.WithContext(context.WithValue(request.Context(), noteKey{}, &note{})))
+		})
+	}
+}
+
+type noteKey struct{}
+
+// note is what the authorizer tells turnBack of a request. The one calls the
+// other, so nothing guards it.
+type note struct {
+	// wait, where it is positive, is how long the user has to wait. Then nothing
+	// has authorized the request.
+	wait time.Duration
+}
+
+// countingAuthorizer lets the next one decide, but for changes by users who have
+// to wait.
+type countingAuthorizer struct {
+	authorizer.Authorizer
+	changes *throttle.Throttle
+}
+
+// Authorize implements authorizer.Authorizer.
+func (a *countingAuthorizer) Authorize(ctx context.Context, attributes authorizer.Attributes) (authorizer.Decision, string, error) {
+	// Without a note nobody would turn the request back.
+	note, ok := ctx.Value(noteKey{}).(*note)
+	if ok && isChange(attributes) {
+		if note.wait = a.changes.Take(attributes.GetUser().GetName(), 1); note.wait > 0 {
+			return authorizer.DecisionAllow, "too many changes by this user: it is turned back without a decision", nil
+		}
+	}
+	return a.Authorizer.Authorize(ctx, attributes)
+}
+
+// isChange reports whether a connection is to be ended. A dry run is meant, too:
+// it costs as much.
+func isChange(a authorizer.Attributes) bool {
+	return a.IsResourceRequest() && a.GetAPIGroup() == connectionsv1alpha1.Group && slices.Contains([]string{"create", "delete", "deletecollection"}, a.GetVerb())
+}
+
+// turnBack answers 429 to what carries a note that says so.
+func turnBack(next http.Handler, c *genericapiserver.Config) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if note, ok := request.Context().Value(noteKey{}).(*note); ok && note.wait > 0 {
+			responsewriters.ErrorNegotiated(throttle.Error(note.wait), c.Serializer, connectionsv1alpha1.GroupVersion, w, request)
+			return
+		}
+		next.ServeHTTP(w, request)
+	})
+}
