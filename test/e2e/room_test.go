@@ -34,6 +34,9 @@ import (
 // backendName is the Deployment and the Service of a room's echo.
 const backendName = "echo-backend"
 
+// messageSize is how many bytes each message of the clients has.
+const messageSize = 64
+
 // room is a namespace for one test, with an echo behind a proxy.
 type room struct {
 	client.Client
@@ -287,7 +290,7 @@ func (r *room) connect(p *wsproxyv1alpha1.WebSocketProxy, connections int, rate 
 func (r *room) connectWith(p *wsproxyv1alpha1.WebSocketProxy, options fleet.Options) *fleet.Fleet {
 	r.t.Helper()
 	options.URL = r.url(p) + options.URL
-	options.Size = 64
+	options.Size = messageSize
 	options.Ramp = time.Duration(options.Connections) * 5 * time.Millisecond
 	r.reachable(options.URL)
 	clients, err := fleet.Start(r.t.Context(), options)
