@@ -23,6 +23,7 @@ import (
 	"github.com/wsproxy/wsproxy/controllers/apply"
 	"github.com/wsproxy/wsproxy/controllers/certificates"
 	"github.com/wsproxy/wsproxy/controllers/defaultclass"
+	"github.com/wsproxy/wsproxy/controllers/namespaces"
 	"github.com/wsproxy/wsproxy/controllers/objects"
 	"github.com/wsproxy/wsproxy/controllers/proxy"
 	"github.com/wsproxy/wsproxy/controllers/push"
@@ -117,6 +118,10 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 	}
 	if err := reconciler.SetupWithManager(ctx, m, signals); err != nil {
 		return nil, fmt.Errorf("add WebSocketProxy controller: %w", err)
+	}
+	departing := &namespaces.Reconciler{Client: m.GetClient(), Live: m.GetAPIReader(), Now: time.Now}
+	if err := departing.SetupWithManager(m); err != nil {
+		return nil, fmt.Errorf("add Namespace controller: %w", err)
 	}
 	if err := apiserver(m, authority, options); err != nil {
 		return nil, err

@@ -17,10 +17,6 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
 )
 
-// acceptWhileDraining is how long new clients are still accepted: an EndpointSlice
-// that no longer names this pod takes seconds to reach every node.
-const acceptWhileDraining = 5 * time.Second
-
 // drain is the state of a server that is going away.
 type drain struct {
 	once  sync.Once

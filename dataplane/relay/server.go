@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-logr/logr"
 
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	"github.com/wsproxy/wsproxy/dataplane/config"
 	"github.com/wsproxy/wsproxy/dataplane/metrics"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
@@ -62,7 +63,7 @@ type Server struct {
 // New returns a server that obeys what the store has in force, at any time.
 func New(options Options) *Server {
 	if options.AcceptWhileDraining == 0 {
-		options.AcceptWhileDraining = acceptWhileDraining
+		options.AcceptWhileDraining = dataplanev1alpha1.AcceptWhileDraining
 	}
 	if options.IdleTimeout == 0 {
 		options.IdleTimeout = idleTimeout

@@ -3,6 +3,8 @@
 
 package dataplanev1alpha1
 
+import "time"
+
 // The ports of a data-plane pod. They are constants, so that spec.listen.port,
 // which is the Service's, can change without replacing a pod.
 const (
@@ -74,3 +76,8 @@ const (
 // pod: the longest drain window (3,600 s) and 30 s to announce and to finish. It
 // is constant so that changing the window replaces no pod.
 const GracePeriodSeconds = 3630
+
+// AcceptWhileDraining is how long a pod that drains still takes new clients,
+// before the drain window begins: an EndpointSlice that no longer names it takes
+// seconds to reach every node.
+const AcceptWhileDraining = 5 * time.Second
