@@ -50,6 +50,7 @@ func NewConfig(version string) (*Config, error) {
 	namer := openapinamer.NewDefinitionNamer(scheme)
 	c.Generic.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, namer)
 	c.Generic.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
+	c.Generic.MaxMutatingRequestsInFlight = MaxChanges
 	c.Generic.OpenAPIConfig.Info.Title, c.Generic.OpenAPIConfig.Info.Version = "wsproxy", version
 	c.Generic.OpenAPIV3Config.Info.Title, c.Generic.OpenAPIV3Config.Info.Version = "wsproxy", version
 	return c, nil

@@ -17,6 +17,11 @@ import (
 	"github.com/wsproxy/wsproxy/apiserver/throttle"
 )
 
+// MaxChanges is how many changes are under way at a time: as many as there are.
+// A bound for all users together would let one of them turn away the others; each
+// has a bound of their own.
+const MaxChanges = 0
+
 // throttled makes the chain of handlers: the default one, in which changes are
 // counted before they are authorized. To authorize one costs a request to the
 // kube-apiserver, of which k8s.io/apiserver sends 200 a second for all users

@@ -70,6 +70,7 @@ func newOptions() *options {
 		podTimeout:     3 * time.Second,
 		changes:        throttle.Options{PerSecond: 50, Burst: 100},
 	}
+	o.generic.MaxMutatingRequestsInFlight = apiserver.MaxChanges
 	o.serving.BindPort = 8443
 	o.serving.ServerCert.CertKey.CertFile = filepath.Join(mountedSecret, "tls.crt")
 	o.serving.ServerCert.CertKey.KeyFile = filepath.Join(mountedSecret, "tls.key")
