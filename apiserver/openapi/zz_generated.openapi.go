@@ -101,14 +101,14 @@ func schema_wsproxy_api_connections_v1alpha1_Client(ref common.ReferenceCallback
 					},
 					"userAgent": {
 						SchemaProps: spec.SchemaProps{
-							Description: "userAgent is the User-Agent header.",
+							Description: "userAgent is the User-Agent header; at most its first 256 bytes, with what cannot be printed replaced.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"origin": {
 						SchemaProps: spec.SchemaProps{
-							Description: "origin is the Origin header, which browsers send.",
+							Description: "origin is the Origin header, which browsers send; like userAgent.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -352,7 +352,7 @@ func schema_wsproxy_api_connections_v1alpha1_WebSocketConnectionSpec(ref common.
 					},
 					"path": {
 						SchemaProps: spec.SchemaProps{
-							Description: "path is the path of the request, without the query, which may carry secrets.",
+							Description: "path is the path of the request as it was sent, percent-encoded, without the query, which may carry secrets; at most its first 1024 bytes.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",

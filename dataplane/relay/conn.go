@@ -88,14 +88,16 @@ type endedError struct {
 func (e *endedError) Error() string { return e.reason }
 
 func newConn(s *Server, id registry.ID, r *http.Request, client netip.Addr, cancel context.CancelCauseFunc) *conn {
+	// As it was sent, because that may not be UTF-8 once it is decoded.
+	path := said(r.URL.EscapedPath(), maxPath)
 	c := &conn{
 		server:      s,
-		logger:      s.Logger.WithValues("connection", id.Name(), "client", client.String(), "path", r.URL.Path),
+		logger:      s.Logger.WithValues("connection", id.Name(), "client", client.String(), "path", path),
 		id:          id,
 		client:      client,
-		userAgent:   r.UserAgent(),
-		origin:      r.Header.Get("Origin"),
-		path:        r.URL.Path,
+		userAgent:   said(r.UserAgent(), maxSaid),
+		origin:      said(r.Header.Get("Origin"), maxSaid),
+		path:        path,
 		connectedAt: time.Now(),
 		cancel:      cancel,
 	}

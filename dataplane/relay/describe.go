@@ -34,7 +34,7 @@ func (c *conn) Describe(into *dataplanev1alpha1.Connection) {
 		into.LastActiveAt = into.ConnectedAt
 		return
 	}
-	into.Subprotocol = c.agreed.Subprotocol
+	into.Subprotocol = said(c.agreed.Subprotocol, maxSaid)
 	into.Phase = phases[c.core.Phase()]
 	into.LastActiveAt = timestamppb.New(wall(c.core.LastActive()))
 	into.FromClient = c.trafficLocked(core.Client)

@@ -59,8 +59,8 @@ type WebSocketConnectionSpec struct {
 	Pod string `json:"pod"`
 	// client is what the client said of itself.
 	Client Client `json:"client"`
-	// path is the path of the request, without the query, which may carry
-	// secrets.
+	// path is the path of the request as it was sent, percent-encoded, without the
+	// query, which may carry secrets; at most its first 1024 bytes.
 	Path string `json:"path"`
 	// subprotocol is what client and upstream agreed on; empty where there is none.
 	// +optional
@@ -74,10 +74,11 @@ type Client struct {
 	// sourceIP is the client's address; behind the proxies in
 	// spec.listen.trustedProxies the one that they report.
 	SourceIP string `json:"sourceIP"`
-	// userAgent is the User-Agent header.
+	// userAgent is the User-Agent header; at most its first 256 bytes, with what
+	// cannot be printed replaced.
 	// +optional
 	UserAgent string `json:"userAgent,omitempty"`
-	// origin is the Origin header, which browsers send.
+	// origin is the Origin header, which browsers send; like userAgent.
 	// +optional
 	Origin string `json:"origin,omitempty"`
 }
