@@ -20,6 +20,8 @@ TEST_CLUSTER_NAME ?= wsproxy-test
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # RUN: a pattern of tests; test-unit, test-api and test-e2e run only those
 RUN ?=
+# BENCH: flags of the benchmark, such as --quick or --figures roundtrip,idle
+BENCH ?=
 
 export CLUSTER CLUSTER_NAME
 
@@ -112,6 +114,10 @@ test-e2e: images ## Tests on a cluster of its own, which is removed afterwards
 .PHONY: fuzz
 fuzz: ## Let each fuzz test look for new inputs for 20 seconds
 	hack/fuzz 20s
+
+.PHONY: bench
+bench: ## Put proxies side by side and say what each costs, in about 20 minutes (BENCH='--quick': 2); see hack/bench/README.md
+	hack/bench/bench $(BENCH)
 
 ##@ Clean
 

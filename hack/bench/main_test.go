@@ -1,0 +1,120 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/wsproxy/wsproxy/hack/bench/cases"
+	"github.com/wsproxy/wsproxy/hack/bench/peers"
+)
+
+func mustParse(t *testing.T, args ...string) options {
+	t.Helper()
+	o, err := parse(args, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func TestAQuickRunIsSmallerAndMayBeChanged(t *testing.T) {
+	normal, quick := mustParse(t), mustParse(t, "--window=2s", "--quick", "--rounds=3")
+	if normal.Idle != cases.Default().Idle || normal.rounds != 6 || normal.maxForeign != 0.05 {
+		t.Errorf("default: %+v", normal)
+	}
+	if quick.Idle != cases.Quick().Idle || quick.Window != 2*time.Second || quick.rounds != 3 || quick.maxForeign != 1 {
+		t.Errorf("quick: %+v", quick)
+	}
+	if n := mustParse(t, "--quick").rounds; n != 1 {
+		t.Errorf("a quick run has %d rounds", n)
+	}
+}
+
+func TestFlagsThatCannotBeAreRefused(t *testing.T) {
+	for _, args := range [][]string{
+		{"roundtrip"}, {"--rounds=-1"}, {"--idle=9701"}, {"--silent=0"}, {"--window=0s"}, {"--variant=ours"}, {"--variant=Loop=--x"},
+	} {
+		if _, err := parse(args, io.Discard); err == nil {
+			t.Errorf("%v were taken", args)
+		}
+	}
+	if _, err := parse([]string{"--help"}, io.Discard); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("--help: %v", err)
+	}
+}
+
+func TestFiguresAreSelectedByHowTheirNamesBegin(t *testing.T) {
+	for figures, want := range map[string][]string{
+		"roundtrip-100-128,handshake": {"roundtrip-100-128", "handshake"},
+		"roundtrip-1000":              {"roundtrip-1000-128", "roundtrip-1000-16384"},
+		"flood-down":                  {"flood-down-65536", "flood-down-64"},
+		"silent":                      {"silent"},
+	} {
+		chosen, err := mustParse(t, "--quick", "--figures="+figures).selectCases()
+		var names []string
+		for _, c := range chosen {
+			names = append(names, c.Name)
+		}
+		if err != nil || !slices.Equal(names, want) {
+			t.Errorf("%s: %v, %v, want %v", figures, names, err, want)
+		}
+	}
+	if _, err := mustParse(t, "--figures=rountrip").selectCases(); err == nil {
+		t.Error("a figure that does not exist was selected")
+	}
+	quick, err := mustParse(t, "--quick").selectCases()
+	if err != nil || slices.ContainsFunc(quick, func(c *cases.Case) bool { return c.Slow }) {
+		t.Errorf("a quick run is slow: %v", err)
+	}
+}
+
+func TestPeersThatAreNotThereAreLeftOut(t *testing.T) {
+	programs := peers.Programs{Relay: "/nonexistent/relay", Dataplane: "/bin/sh", ReverseProxy: "/bin/sh", Pump: "/bin/sh"}
+	var missing []string
+	chosen, err := mustParse(t, "--peers=floor,ours,direct").selectPeers(peers.All(programs, nil), func(p *peers.Peer, _ error) { missing = append(missing, p.Name) })
+	var names []string
+	for _, p := range chosen {
+		names = append(names, p.Name)
+	}
+	if err != nil || !slices.Equal(names, []string{"ours", "ours-tls", "ours-kept", "direct"}) || !slices.Equal(missing, []string{"floor"}) {
+		t.Errorf("chosen %v, missing %v, %v", names, missing, err)
+	}
+	if _, err := mustParse(t, "--peers=envoy").selectPeers(peers.All(programs, nil), nil); err == nil {
+		t.Error("a peer that does not exist was selected")
+	}
+}
+
+func TestNobodyAlwaysFollowsTheSamePeer(t *testing.T) {
+	var all []*peers.Peer
+	for _, name := range []string{"a", "b", "c", "d"} {
+		all = append(all, &peers.Peer{Name: name})
+	}
+	before := map[string]map[string]bool{}
+	for round := range 6 {
+		turned := order(all, round)
+		for _, p := range all {
+			if !slices.Contains(turned, p) {
+				t.Errorf("round %d lacks %s", round, p.Name)
+			}
+		}
+		for i := 1; i < len(turned); i++ {
+			name := turned[i].Name
+			if before[name] == nil {
+				before[name] = map[string]bool{}
+			}
+			before[name][turned[i-1].Name] = true
+		}
+	}
+	for name, others := range before {
+		if len(others) < 2 {
+			t.Errorf("%s only ever follows %v", name, others)
+		}
+	}
+}
