@@ -56,8 +56,8 @@ func parse(args []string, usage io.Writer) (options, error) {
 	f.BoolVar(&o.isolated, "isolated", false, "the network namespace is ours alone")
 	f.StringVar(&o.out, "out", "bin/bench", "`directory` for the results")
 	f.DurationVar(&o.Window, "window", o.Window, "how long CPU is counted")
-	f.IntVar(&o.Idle, "idle", o.Idle, "idle `connections`, at most 9,700")
-	f.IntVar(&o.Silent, "silent", o.Silent, "silent `connections`, at most 9,700")
+	f.IntVar(&o.Idle, "idle", o.Idle, fmt.Sprintf("idle `connections`, at most %d", cases.Most))
+	f.IntVar(&o.Silent, "silent", o.Silent, fmt.Sprintf("silent `connections`, at most %d", cases.Most))
 	f.DurationVar(&o.SilentWindow, "silent-window", o.SilentWindow, "how long silent connections are watched")
 	f.IntVar(&o.Stalled, "stalled", o.Stalled, "`connections` whose readers stall")
 	f.DurationVar(&o.Emptied, "emptied", o.Emptied, "how long a peer has to give memory back when all have closed")
@@ -79,14 +79,13 @@ func parse(args []string, usage io.Writer) (options, error) {
 }
 
 func (o options) check(rest []string) error {
-	const most = 9700 // 20,000 descriptors, two for a connection, and some for other things.
 	switch {
 	case len(rest) > 0:
 		return fmt.Errorf("unexpected argument %q", rest[0])
 	case o.rounds < 1 || o.retries < 0 || o.Window <= 0 || o.Rate < 1:
 		return errors.New("--rounds, --window and --rate must be positive, --retries not negative")
-	case min(o.Idle, o.Silent, o.Stalled) < 1 || max(o.Idle, o.Silent, o.Stalled) > most:
-		return fmt.Errorf("--idle, --silent and --stalled must be from 1 to %d", most)
+	case min(o.Idle, o.Silent, o.Stalled) < 1 || max(o.Idle, o.Silent, o.Stalled) > cases.Most:
+		return fmt.Errorf("--idle, --silent and --stalled must be from 1 to %d", cases.Most)
 	}
 	return nil
 }

@@ -47,8 +47,10 @@ const (
 	parallel = 32
 	// floods is the number of connections that flood at once.
 	floods = 8
-	// descriptors is what a process may have open, 20,000 as a rule; a proxied
-	// connection takes two. What is left is for listeners, pipes and files.
+	// descriptors is what a process may have open.
 	descriptors = 20000
-	most        = descriptors/2 - 300
 )
+
+// Most is how many connections a peer must be able to hold: each takes two
+// descriptors, and some are left for listeners, pipes and files.
+const Most = descriptors/2 - 300

@@ -93,7 +93,7 @@ func (b *Bench) start(ctx context.Context, dir string, p *peers.Peer) (_ *sessio
 	}
 	s.peer, err = p.Start(ctx, peers.Place{
 		Dir: own, Host: loopback, Port: b.nextPort(), Upstream: loopback, UpstreamPort: upstream,
-		Workers: b.Workers, Connections: most,
+		Workers: b.Workers, Connections: Most,
 	})
 	return s, err
 }

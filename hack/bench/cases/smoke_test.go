@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func tiny() Scale {
 	return Scale{
 		Window: 50 * time.Millisecond, Idle: 40, Stalled: 5, Silent: 5, TLS: 5, SilentWindow: 50 * time.Millisecond,
-		Settle: 600 * time.Millisecond, Rate: 500,
+		Settle: 200 * time.Millisecond, Rate: 500,
 	}
 }
 

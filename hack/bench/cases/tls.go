@@ -20,7 +20,25 @@ func overTLS() []*Case {
 	up := results.Row{ID: "tls-up", Title: "wss: CPU per GiB in frames of 64 KiB, to the upstream", Unit: "ms"}
 	handshake := results.Row{ID: "tls-handshake", Title: "wss: CPU per connection opened and closed, full TLS handshake", Unit: "µs"}
 	idle := results.Row{ID: "tls-idle", Title: "wss: memory per idle connection, fresh", Unit: "B"}
-	return []*Case{
+	memory := tlsCase(idle, func(ctx context.Context, s *session, c *wss.Clients) (results.Sample, error) {
+		few := &wss.Clients{Host: c.Host, Port: c.Port, Roots: c.Roots}
+		err := few.Open(ctx, "/", 16)
+		few.Stop()
+		if err != nil {
+			return results.Sample{}, err
+		}
+		empty, err := s.settle(ctx, s.Settle)
+		if err != nil {
+			return results.Sample{}, err
+		}
+		if err := c.Open(ctx, "/", s.TLS); err != nil {
+			return results.Sample{}, err
+		}
+		pss, err := s.settle(ctx, s.Settle)
+		return results.Sample{Row: idle.ID, Value: float64(pss-empty) / float64(s.TLS)}, err
+	})
+	memory.Rounds = 3
+	all := []*Case{
 		tlsCase(roundtrip, func(ctx context.Context, s *session, c *wss.Clients) (results.Sample, error) {
 			if err := c.Open(ctx, "/", conns); err != nil {
 				return results.Sample{}, err
@@ -52,30 +70,19 @@ func overTLS() []*Case {
 			u, err := s.loaded(ctx, c.Cycles)
 			return u.per(handshake, 1, time.Microsecond), err
 		}),
-		tlsCase(idle, func(ctx context.Context, s *session, c *wss.Clients) (results.Sample, error) {
-			few := &wss.Clients{Host: c.Host, Port: c.Port, Roots: c.Roots}
-			err := few.Open(ctx, "/", 16)
-			few.Stop()
-			if err != nil {
-				return results.Sample{}, err
-			}
-			empty, err := s.settle(ctx, s.Settle)
-			if err != nil {
-				return results.Sample{}, err
-			}
-			if err := c.Open(ctx, "/", s.TLS); err != nil {
-				return results.Sample{}, err
-			}
-			pss, err := s.settle(ctx, s.Settle)
-			return results.Sample{Row: idle.ID, Value: float64(pss-empty) / float64(s.TLS)}, err
-		}),
+		memory,
 	}
+	for _, c := range all {
+		// Large buffers are for bulk.
+		bulky := c.Name == down.ID || c.Name == up.ID
+		c.applies = func(p *peers.Peer) bool { return p.Kind == peers.TLS && (bulky || p.Name != "nginx-64k-tls") }
+	}
+	return all
 }
 
 // tlsCase is a case with clients over TLS, which gives one row.
 func tlsCase(row results.Row, measure func(context.Context, *session, *wss.Clients) (results.Sample, error)) *Case {
-	applies := func(p *peers.Peer) bool { return p.Kind == peers.TLS }
-	return &Case{Name: row.ID, Rows: []results.Row{row}, applies: applies, measure: func(ctx context.Context, s *session) ([]results.Sample, error) {
+	return &Case{Name: row.ID, Rows: []results.Row{row}, measure: func(ctx context.Context, s *session) ([]results.Sample, error) {
 		clients := &wss.Clients{Host: s.peer.Host, Port: s.peer.Port, Roots: s.peer.Roots}
 		defer clients.Stop()
 		sample, err := measure(ctx, s, clients)
