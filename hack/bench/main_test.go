@@ -86,6 +86,10 @@ func TestPeersThatAreNotThereAreLeftOut(t *testing.T) {
 	if err != nil || !slices.Equal(names, []string{"ours", "ours-tls", "ours-kept", "direct"}) || !slices.Equal(missing, []string{"floor"}) {
 		t.Errorf("chosen %v, missing %v, %v", names, missing, err)
 	}
+	o := mustParse(t, "--peers=direct", "--variant=loop=--loop")
+	if chosen, err := o.selectPeers(peers.All(programs, o.variants), nil); err != nil || len(chosen) != 4 || chosen[0].Name != "loop" {
+		t.Errorf("a variant beside direct: %d peers, %v", len(chosen), err)
+	}
 	if _, err := mustParse(t, "--peers=envoy").selectPeers(peers.All(programs, nil), nil); err == nil {
 		t.Error("a peer that does not exist was selected")
 	}

@@ -69,6 +69,11 @@ func parse(args []string, usage io.Writer) (options, error) {
 		return o, err
 	}
 	o.figures, o.peers = list(figures), list(names)
+	if len(o.peers) > 0 {
+		for _, v := range o.variants {
+			o.peers = append(o.peers, v.Name) // Who describes one wants to see it.
+		}
+	}
 	if o.rounds == 0 {
 		o.rounds = 6
 		if o.quick {

@@ -169,24 +169,32 @@ const patience = 30 * time.Second
 // window counts what is done and what it costs for a while, or for as much longer
 // as it takes until anything is done.
 func (s *session) window(ctx context.Context, length time.Duration, work func() uint64) (usage, error) {
+	// Workers may have been started after their master began to listen.
+	if s.peer.Group != nil {
+		if err := s.peer.Refresh(); err != nil {
+			return usage{}, err
+		}
+	}
 	before, err := s.read(work)
 	if err != nil {
 		return usage{}, err
 	}
+	var after clocks
 	for {
 		if err := sleep(ctx, length); err != nil {
 			return usage{}, err
 		}
-		if work() > before.work {
+		if after, err = s.read(work); err != nil {
+			return usage{}, err
+		}
+		// A proxy that did not run has done nothing, even if what it had sent before
+		// arrives only now.
+		if after.work > before.work && (after.proxy > before.proxy || s.peer.Group == nil) {
 			break
 		}
-		if time.Since(before.at) > length+patience {
+		if after.at.Sub(before.at) > length+patience {
 			return usage{}, fmt.Errorf("nothing was done within %v", length+patience)
 		}
-	}
-	after, err := s.read(work)
-	if err != nil {
-		return usage{}, err
 	}
 	u := usage{
 		elapsed: after.at.Sub(before.at), work: after.work - before.work,

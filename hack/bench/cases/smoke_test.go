@@ -4,7 +4,6 @@
 package cases
 
 import (
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -66,9 +65,8 @@ func TestAMeasurementGivesEveryRow(t *testing.T) {
 				found[sample.Row] = sample.Value
 			}
 			for _, row := range c.Rows {
-				// On a busy machine the proxy may not have run in so short a time, and
-				// memory so little may go unseen.
-				if value, there := found[row.ID]; !there || math.IsNaN(value) {
+				// Memory so little may go unseen, or be given back meanwhile.
+				if value, there := found[row.ID]; !there || value <= 0 && row.Unit != "B" {
 					t.Errorf("%s: %v, %v", row.ID, value, there)
 				}
 			}

@@ -83,8 +83,7 @@ func (r *Running) certify() (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// AwaitListener waits until a port is listened on by a group whose processes are
-// then known.
+// AwaitListener waits until a port is listened on by a group.
 func AwaitListener(ctx context.Context, g *proc.Group, host string, port int) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()

@@ -43,6 +43,10 @@ func Markdown(set *results.Set, plots []string) string {
 	for _, line := range set.About {
 		b.WriteString("- " + line + "\n")
 	}
+	b.WriteString("\n")
+	for _, peer := range set.Peers {
+		b.WriteString("- `" + peer + "`: " + set.Titles[peer] + "\n")
+	}
 	for _, s := range sections(set) {
 		b.WriteString("\n## " + s.title + "\n\n" + s.note + "\n")
 		for _, t := range s.tables {
@@ -169,7 +173,7 @@ func rates(set *results.Set) section {
 	s := section{title: "Rates", note: "Units of work per second, with clients, proxy and backend on the same cores: the machine's more than the proxy's."}
 	for _, g := range groupsOf(set) {
 		for i := range g.rows {
-			g.rows[i].Title, g.rows[i].Unit = strings.TrimPrefix(g.rows[i].Title, "CPU per "), "1/s"
+			g.rows[i].Title, g.rows[i].Unit = strings.Replace(g.rows[i].Title, "CPU per ", "", 1), "1/s"
 		}
 		s.tables = append(s.tables, pivot(g, "per second", set.PeersOf(g.rows...), func(row results.Row, peer string) string {
 			return known(stats.Median(set.Detail(row.ID, peer, "rate")))
