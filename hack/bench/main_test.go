@@ -4,16 +4,27 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/wsproxy/wsproxy/hack/bench/cases"
+	"github.com/wsproxy/wsproxy/hack/bench/native"
 	"github.com/wsproxy/wsproxy/hack/bench/peers"
+	"github.com/wsproxy/wsproxy/hack/bench/results"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func mustParse(t *testing.T, args ...string) options {
 	t.Helper()
@@ -120,5 +131,79 @@ func TestNobodyAlwaysFollowsTheSamePeer(t *testing.T) {
 		if len(others) < 2 {
 			t.Errorf("%s only ever follows %v", name, others)
 		}
+	}
+}
+
+// lines calls a function for everything that is written.
+type lines func(string)
+
+func (l lines) Write(text []byte) (int, error) {
+	l(string(text))
+	return len(text), nil
+}
+
+func TestARunReportsWhatItHasMeasured(t *testing.T) {
+	if _, err := native.Compiler(); err != nil {
+		t.Skip(err)
+	}
+	args := func(out string) []string {
+		return []string{"--quick", "--figures=handshake,roundtrip-100-128", "--peers=floor", "--rounds=2", "--window=50ms", "--out=" + out}
+	}
+	read := func(out string) *results.Set {
+		t.Helper()
+		content, err := os.ReadFile(filepath.Join(out, "results.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := &results.Set{}
+		if err := json.Unmarshal(content, set); err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+	var stdout strings.Builder
+	whole := t.TempDir()
+	if err := run(t.Context(), args(whole), &stdout, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(read(whole).Samples); n != 4 {
+		t.Errorf("two rounds of two figures gave %d samples", n)
+	}
+	markdown, err := os.ReadFile(filepath.Join(whole, "report.md"))
+	if err != nil || !strings.Contains(string(markdown), "](handshake.svg)") || !strings.Contains(stdout.String(), "MEDIANS") {
+		t.Errorf("%v\n%s\n%s", err, markdown, stdout.String())
+	}
+	if plots, err := filepath.Glob(filepath.Join(whole, "*.svg")); err != nil || len(plots) != 2 {
+		t.Errorf("plots %v, %v", plots, err)
+	}
+
+	// Ctrl-C after the first measurement.
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	part := t.TempDir()
+	err = run(ctx, args(part), io.Discard, lines(func(line string) {
+		if strings.Contains(line, "round 1/2") {
+			interrupt()
+		}
+	}))
+	if n := len(read(part).Samples); !errors.Is(err, context.Canceled) || n != 1 {
+		t.Errorf("interrupted with %d samples: %v", n, err)
+	}
+}
+
+func TestAMeasurementThatIsDisturbedDoesNotCount(t *testing.T) {
+	r := &runner{options: options{maxForeign: 0.05}, set: &results.Set{}}
+	quiet, loud := []results.Sample{{Row: "a", Foreign: 0.05}}, []results.Sample{{Row: "a", Foreign: 0.04}, {Row: "b", Foreign: 0.06}}
+	if r.disturbed(quiet) || !r.disturbed(loud) {
+		t.Error("what is too much is judged wrong")
+	}
+	c, p := &cases.Case{Name: "x"}, &peers.Peer{Name: "y"}
+	r.keep(0, c, p, loud, nil)
+	r.keep(1, c, p, nil, errors.New("no answer"))
+	if len(r.set.Samples) != 2 || r.set.Samples[0].Dropped || !r.set.Samples[1].Dropped || r.set.Samples[1].Round != 1 {
+		t.Errorf("samples %+v", r.set.Samples)
+	}
+	if want := []results.Failure{{Case: "x", Peer: "y", Round: 2, Error: "no answer"}}; !slices.Equal(r.set.Failures, want) {
+		t.Errorf("failures %+v", r.set.Failures)
 	}
 }

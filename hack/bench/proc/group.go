@@ -15,8 +15,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Command is a program to start.
@@ -135,18 +133,6 @@ func (g *Group) CPU() (time.Duration, error) {
 		sum += cpu
 	}
 	return sum, nil
-}
-
-// CPUOf returns the user and system time of a process.
-func CPUOf(pid int) (time.Duration, error) {
-	// The clock of a process: clock_getcpuclockid(3) with CPUCLOCK_SCHED (2), which
-	// is the scheduler's own account and not made of ticks.
-	const cpuClockSched = 2
-	var t unix.Timespec
-	if err := unix.ClockGettime(int32(^pid<<3|cpuClockSched), &t); err != nil {
-		return 0, fmt.Errorf("read the CPU clock of process %d: %w", pid, err)
-	}
-	return time.Duration(t.Nano()), nil
 }
 
 // PSS returns the proportional set size of all processes of the group in bytes:
