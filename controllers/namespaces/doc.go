@@ -12,6 +12,6 @@
 // the Namespace says when the pods are about to be gone and when they are, and
 // with this change Kubernetes looks.
 //
-// The package knows nothing of proxies, and a namespace that is not being deleted
-// is left alone.
+// The package knows of proxies only in which namespaces there are some, and leaves
+// a namespace that is not being deleted alone.
 package namespaces

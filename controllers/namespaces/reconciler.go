@@ -44,13 +44,22 @@ type Reconciler struct {
 	// Client reads pods and ConfigMaps from the cache, and writes.
 	Client client.Client
 	// Live reads Namespaces, which are not in the cache: one is looked at only
-	// when a pod of it ends.
+	// when the last of its pods end, and when it has a proxy and no pod.
 	Live client.Reader
 	Now  func() time.Time
 }
 
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	var pods corev1.PodList
+	if err := r.Client.List(ctx, &pods, client.InNamespace(request.Name)); err != nil {
+		return reconcile.Result{}, fmt.Errorf("list pods: %w", err)
+	}
+	now := r.Now()
+	far, wait := judge(pods.Items, now, func(pod *corev1.Pod) (time.Duration, bool) { return r.window(ctx, pod) })
+	if far == staying {
+		return reconcile.Result{}, nil
+	}
 	namespace := &corev1.Namespace{}
 	if err := r.Live.Get(ctx, request.NamespacedName, namespace); apierrors.IsNotFound(err) {
 		return reconcile.Result{}, nil
@@ -60,12 +69,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if namespace.DeletionTimestamp.IsZero() {
 		return reconcile.Result{}, nil
 	}
-	var pods corev1.PodList
-	if err := r.Client.List(ctx, &pods, client.InNamespace(namespace.Name)); err != nil {
-		return reconcile.Result{}, fmt.Errorf("list pods: %w", err)
-	}
-	now := r.Now()
-	far, wait := judge(pods.Items, now, func(pod *corev1.Pod) (time.Duration, bool) { return r.window(ctx, pod) })
 	condition := corev1ac.NamespaceCondition().WithType(Condition).WithLastTransitionTime(metav1.NewTime(now))
 	switch far {
 	case leaving:
@@ -116,11 +119,14 @@ func (r *Reconciler) window(ctx context.Context, pod *corev1.Pod) (time.Duration
 	return time.Duration(snapshot.GetDrain().GetTimeoutSeconds()) * time.Second, true
 }
 
-// SetupWithManager registers the reconciler with the pods that end.
+// SetupWithManager registers the reconciler with the pods that end, and with the
+// proxies: what ended while no operator worked, nobody tells. Kubernetes deletes
+// the proxies of a namespace after its pods.
 func (r *Reconciler) SetupWithManager(m manager.Manager) error {
 	return builder.ControllerManagedBy(m).
 		Named("namespace").
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byNamespace), builder.WithPredicates(ends)).
+		Watches(&wsproxyv1alpha1.WebSocketProxy{}, handler.EnqueueRequestsFromMapFunc(byNamespace), builder.WithPredicates(found)).
 		Complete(r)
 }
 
@@ -128,10 +134,20 @@ func byNamespace(_ context.Context, o client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: o.GetNamespace()}}}
 }
 
-// ends lets the news of pods pass that are ending or have ended.
-var ends = predicate.Funcs{
-	CreateFunc:  func(e event.CreateEvent) bool { return e.Object.GetDeletionTimestamp() != nil },
-	UpdateFunc:  func(e event.UpdateEvent) bool { return e.ObjectNew.GetDeletionTimestamp() != nil },
-	DeleteFunc:  func(event.DeleteEvent) bool { return true },
-	GenericFunc: func(event.GenericEvent) bool { return false },
-}
+var (
+	// ends lets the news of pods pass that are ending or have ended.
+	ends = predicate.Funcs{
+		CreateFunc:  func(e event.CreateEvent) bool { return e.Object.GetDeletionTimestamp() != nil },
+		UpdateFunc:  func(e event.UpdateEvent) bool { return e.ObjectNew.GetDeletionTimestamp() != nil },
+		DeleteFunc:  func(event.DeleteEvent) bool { return true },
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	}
+	// found lets the news pass that there is something, as there is of everything
+	// when an operator begins to work.
+	found = predicate.Funcs{
+		CreateFunc:  func(event.CreateEvent) bool { return true },
+		UpdateFunc:  func(event.UpdateEvent) bool { return false },
+		DeleteFunc:  func(event.DeleteEvent) bool { return false },
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	}
+)

@@ -42,6 +42,14 @@ func TestANamespaceThatIsDeletedIsToldWhenItsPodsAreGone(t *testing.T) {
 	}
 }
 
+func TestAnOperatorThatWasAwayTellsANamespaceThatItsPodsAreGone(t *testing.T) {
+	system, doomed := newRoom(t), newRoom(t)
+	doomed.proxy("echo")
+	doomed.delete(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: doomed.namespace}})
+	startOperatorAs(t, system.account(), system.namespace)
+	doomed.told(corev1.ConditionFalse, namespaces.ReasonDrained)
+}
+
 // onNode makes a pod of the proxy echo that runs somewhere, so that it does not
 // go at once when it is deleted.
 func (r *room) onNode(name string) *corev1.Pod {
