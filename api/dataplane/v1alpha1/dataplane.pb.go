@@ -1078,7 +1078,12 @@ type Connection struct {
 	// upstream that was lost before it acknowledged them.
 	PossiblyLost int64 `protobuf:"varint,17,opt,name=possibly_lost,json=possiblyLost,proto3" json:"possibly_lost,omitempty"`
 	// When the closing began; absent before.
-	ClosingSince  *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=closing_since,json=closingSince,proto3" json:"closing_since,omitempty"`
+	ClosingSince *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=closing_since,json=closingSince,proto3" json:"closing_since,omitempty"`
+	// The stamp of the last change of the phase or of the upstream, or of the
+	// opening: microseconds since 1970 on the pod's hybrid logical clock. No two
+	// changes of a pod share one, and they ascend. 0: the pod is of a version that
+	// has no such clock.
+	Version       int64 `protobuf:"varint,19,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1239,6 +1244,13 @@ func (x *Connection) GetClosingSince() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Connection) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 // Traffic of one direction.
 type Traffic struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -1394,7 +1406,12 @@ type ListRequest struct {
 	// Only names greater than this one; empty: from the first.
 	After string `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"`
 	// At most this many; 0: all.
-	Limit         int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	Limit int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	// The clock of the caller itself, in microseconds since 1970, never what a
+	// client of its has sent. The pod moves its own past it before it lists, so
+	// that every change up to here is in the list, and every later one has a higher
+	// version. 0: the pod's is not moved.
+	Clock         int64 `protobuf:"varint,3,opt,name=clock,proto3" json:"clock,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1443,13 +1460,23 @@ func (x *ListRequest) GetLimit() int32 {
 	return 0
 }
 
+func (x *ListRequest) GetClock() int64 {
+	if x != nil {
+		return x.Clock
+	}
+	return 0
+}
+
 type ListResponse struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Connections []*Connection          `protobuf:"bytes,1,rep,name=connections,proto3" json:"connections,omitempty"`
 	PodId       string                 `protobuf:"bytes,2,opt,name=pod_id,json=podId,proto3" json:"pod_id,omitempty"`
 	// Names in this pod after the last one of this chunk. Only the last chunk's
 	// says what the limit left out.
-	Remaining     int64 `protobuf:"varint,3,opt,name=remaining,proto3" json:"remaining,omitempty"`
+	Remaining int64 `protobuf:"varint,3,opt,name=remaining,proto3" json:"remaining,omitempty"`
+	// The pod's clock when the list began: every change up to here is in the list.
+	// Later ones may be; they have higher versions. The same in all chunks.
+	Clock         int64 `protobuf:"varint,4,opt,name=clock,proto3" json:"clock,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1501,6 +1528,13 @@ func (x *ListResponse) GetPodId() string {
 func (x *ListResponse) GetRemaining() int64 {
 	if x != nil {
 		return x.Remaining
+	}
+	return 0
+}
+
+func (x *ListResponse) GetClock() int64 {
+	if x != nil {
+		return x.Clock
 	}
 	return 0
 }
@@ -1710,7 +1744,7 @@ const file_dataplane_v1alpha1_dataplane_proto_rawDesc = "" +
 	"\vserver_name\x18\x01 \x01(\tR\n" +
 	"serverName\x12\x0e\n" +
 	"\x02ca\x18\x02 \x01(\bR\x02ca\x12-\n" +
-	"\x12client_certificate\x18\x03 \x01(\bR\x11clientCertificate\"\x88\x06\n" +
+	"\x12client_certificate\x18\x03 \x01(\bR\x11clientCertificate\"\xa2\x06\n" +
 	"\n" +
 	"Connection\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
@@ -1735,7 +1769,8 @@ const file_dataplane_v1alpha1_dataplane_proto_rawDesc = "" +
 	"\rreconnectable\x18\x0f \x01(\bR\rreconnectable\x128\n" +
 	"\x18not_reconnectable_reason\x18\x10 \x01(\tR\x16notReconnectableReason\x12#\n" +
 	"\rpossibly_lost\x18\x11 \x01(\x03R\fpossiblyLost\x12?\n" +
-	"\rclosing_since\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\fclosingSince\";\n" +
+	"\rclosing_since\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\fclosingSince\x12\x18\n" +
+	"\aversion\x18\x13 \x01(\x03R\aversion\";\n" +
 	"\aTraffic\x12\x1a\n" +
 	"\bmessages\x18\x01 \x01(\x03R\bmessages\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\" \n" +
@@ -1746,14 +1781,16 @@ const file_dataplane_v1alpha1_dataplane_proto_rawDesc = "" +
 	"\n" +
 	"connection\x18\x01 \x01(\v2&.wsproxy.dataplane.v1alpha1.ConnectionR\n" +
 	"connection\x12\x15\n" +
-	"\x06pod_id\x18\x02 \x01(\tR\x05podId\"9\n" +
+	"\x06pod_id\x18\x02 \x01(\tR\x05podId\"O\n" +
 	"\vListRequest\x12\x14\n" +
 	"\x05after\x18\x01 \x01(\tR\x05after\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\x05R\x05limit\"\x8d\x01\n" +
+	"\x05limit\x18\x02 \x01(\x05R\x05limit\x12\x14\n" +
+	"\x05clock\x18\x03 \x01(\x03R\x05clock\"\xa3\x01\n" +
 	"\fListResponse\x12H\n" +
 	"\vconnections\x18\x01 \x03(\v2&.wsproxy.dataplane.v1alpha1.ConnectionR\vconnections\x12\x15\n" +
 	"\x06pod_id\x18\x02 \x01(\tR\x05podId\x12\x1c\n" +
-	"\tremaining\x18\x03 \x01(\x03R\tremaining\"\xb5\x01\n" +
+	"\tremaining\x18\x03 \x01(\x03R\tremaining\x12\x14\n" +
+	"\x05clock\x18\x04 \x01(\x03R\x05clock\"\xb5\x01\n" +
 	"\x11DisconnectRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x12\n" +

@@ -252,7 +252,9 @@ type ConnectionsClient interface {
 	// Get answers with one connection. Errors: NOT_FOUND.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
 	// List streams connections in ascending order of their names, in chunks. It
-	// ends after the limit, or after the last connection.
+	// ends after the limit, or after the last connection. Errors:
+	// FAILED_PRECONDITION where the caller's clock is more than 5 s ahead of the
+	// pod's, which does not follow it.
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListResponse], error)
 	// Disconnect starts the closing of one connection with a close frame to both
 	// sides and answers with it in the phase CLOSING. Errors: NOT_FOUND;
@@ -318,7 +320,9 @@ type ConnectionsServer interface {
 	// Get answers with one connection. Errors: NOT_FOUND.
 	Get(context.Context, *GetRequest) (*GetResponse, error)
 	// List streams connections in ascending order of their names, in chunks. It
-	// ends after the limit, or after the last connection.
+	// ends after the limit, or after the last connection. Errors:
+	// FAILED_PRECONDITION where the caller's clock is more than 5 s ahead of the
+	// pod's, which does not follow it.
 	List(*ListRequest, grpc.ServerStreamingServer[ListResponse]) error
 	// Disconnect starts the closing of one connection with a close frame to both
 	// sides and answers with it in the phase CLOSING. Errors: NOT_FOUND;
