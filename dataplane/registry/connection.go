@@ -5,9 +5,11 @@ package registry
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/dataplane/clock"
 )
 
 // ErrClosing is what Disconnect answers while the connection is closing already.
@@ -16,7 +18,9 @@ var ErrClosing = errors.New("the connection is closing already")
 // Connection is what the registry wants from a connection. Both methods may be
 // called by any goroutine, and also after the connection was removed.
 type Connection interface {
-	// Describe fills in everything but the name and the uid.
+	// Describe fills in everything but the name, the uid and the version. Texts are
+	// UTF-8 and of bounded length, whatever the client sent: protobuf carries nothing
+	// else, and the history keeps them.
 	Describe(into *dataplanev1alpha1.Connection)
 	// Disconnect starts the closing of both legs and returns at once; from then
 	// on Describe says PHASE_CLOSING. Its error is ErrClosing where the closing
@@ -37,21 +41,36 @@ type Disconnect struct {
 	User string
 }
 
-// Entry is one connection in the registry.
+// Entry is one connection in the registry; 48 bytes.
 type Entry struct {
 	id         ID
 	connection Connection
+	stamp      atomic.Int64
+	// change is the number of its last change in the history, guarded by the
+	// registry's mu.
+	change uint64
 }
 
 // ID is the identity under which the connection was added.
 func (e *Entry) ID() ID { return e.id }
 
-// Describe returns what is known of the connection at this moment.
+// Stamp is that of the last change: when the connection was added, or when its
+// phase or its upstream changed since.
+func (e *Entry) Stamp() clock.Stamp { return clock.Stamp(e.stamp.Load()) }
+
+// Describe returns what is known of the connection at this moment, with the stamp
+// of its last change as the version.
 func (e *Entry) Describe() *dataplanev1alpha1.Connection {
-	c := &dataplanev1alpha1.Connection{}
-	e.connection.Describe(c)
-	c.Name, c.Uid = e.id.Name(), e.id.UID()
-	return c
+	for {
+		c := &dataplanev1alpha1.Connection{}
+		stamp := e.Stamp()
+		e.connection.Describe(c)
+		if e.Stamp() != stamp {
+			continue // A change came in between: phase and version may be of two.
+		}
+		c.Name, c.Uid, c.Version = e.id.Name(), e.id.UID(), int64(stamp)
+		return c
+	}
 }
 
 // Disconnect passes the wish on to the connection.

@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package registry says what is connected to one data-plane process: it names
-// connections, finds them by name, lists them in the order of their names, and
-// counts places against the limits.
+// connections, finds them by name, lists them in the order of their names, keeps
+// the recent changes of their lives in the order of their stamps, and counts
+// places against the limits.
 //
 // It does not know how a connection works: an entry is anything that can
 // describe itself and be told to end.

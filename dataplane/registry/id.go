@@ -5,7 +5,9 @@ package registry
 
 import (
 	"crypto/rand"
-	"fmt"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"time"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
@@ -33,30 +35,46 @@ func NewPodID(podUID string, boot time.Time) PodID {
 	return PodID(appendNumber(id, uint64(boot.UnixMilli()/100), bootChars))
 }
 
-// ID is the identity of one connection.
+// run is what all names of a process have in common.
+type run struct {
+	pod PodID
+	// secret makes uids that nobody else can foresee.
+	secret [32]byte
+}
+
+func newRun(pod PodID) *run {
+	r := &run{pod: pod}
+	_, _ = rand.Read(r.secret[:]) // It never fails: crypto/rand ends the program instead.
+	return r
+}
+
+// ID is the identity of one connection. It is small, because every connection
+// keeps it twice.
 type ID struct {
-	pod      PodID
+	run      *run
 	sequence uint64
-	uid      [16]byte
 }
 
 // Name is "<pod id>-<sequence>": a DNS-1123 label of 26 characters that no other
 // connection ever has. Within a pod names sort in the order of opening.
-func (id ID) Name() string { return string(appendName(nil, id.pod, id.sequence)) }
+func (id ID) Name() string { return string(appendName(nil, id.run.pod, id.sequence)) }
 
-// UID is a random UUID (RFC 9562 version 4).
+// UID is a UUID, version 4 and variant as RFC 9562 section 5.4 wants them: 122
+// bits of a hash of the sequence and of 256 random bits that only this process
+// knows, as good as random ones and not to be stored.
 func (id ID) UID() string {
-	u := id.uid
-	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
-}
-
-// newUID returns a random UUID, version 4 and variant as RFC 9562 section 5.4
-// wants them.
-func newUID() (uid [16]byte) {
-	_, _ = rand.Read(uid[:]) // It never fails: crypto/rand ends the program instead.
-	uid[6] = uid[6]&0x0f | 0x40
-	uid[8] = uid[8]&0x3f | 0x80
-	return uid
+	var of [8 + len(run{}.secret)]byte
+	binary.BigEndian.PutUint64(of[:], id.sequence)
+	copy(of[8:], id.run.secret[:])
+	u := sha256.Sum256(of[:])
+	u[6] = u[6]&0x0f | 0x40
+	u[8] = u[8]&0x3f | 0x80
+	text := make([]byte, 0, 36)
+	text = append(hex.AppendEncode(text, u[:4]), '-')
+	text = append(hex.AppendEncode(text, u[4:6]), '-')
+	text = append(hex.AppendEncode(text, u[6:8]), '-')
+	text = append(hex.AppendEncode(text, u[8:10]), '-')
+	return string(hex.AppendEncode(text, u[10:16]))
 }
 
 func appendName(to []byte, pod PodID, sequence uint64) []byte {

@@ -16,7 +16,7 @@ func TestNamesAreShortDNSLabels(t *testing.T) {
 	boot := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, uid := range []string{"", "8f4c3a0e-0000-4000-8000-000000000001", strings.Repeat("x", 1000)} {
 		for _, sequence := range []uint64{0, 31, 32, 1 << 39, 1<<40 - 1} {
-			name := ID{pod: NewPodID(uid, boot), sequence: sequence}.Name()
+			name := ID{newRun(NewPodID(uid, boot)), sequence}.Name()
 			if problems := validation.IsDNS1123Label(name); len(problems) > 0 || len(name) != nameLength || len(name) > 50 {
 				t.Errorf("%q: %v", name, problems)
 			}
@@ -49,7 +49,7 @@ func TestNamesHaveTheFormOfTheContract(t *testing.T) {
 	if want := PodID("k5dfau6e5kgemg63i"); pod != want {
 		t.Errorf("pod id %s, want %s", pod, want)
 	}
-	if name := (ID{pod: pod, sequence: 33}).Name(); name != string(pod)+"-00000011" {
+	if name := (ID{newRun(pod), 33}).Name(); name != string(pod)+"-00000011" {
 		t.Errorf("the 34th connection is %s", name)
 	}
 }
@@ -57,17 +57,23 @@ func TestNamesHaveTheFormOfTheContract(t *testing.T) {
 func TestUIDsAreRandomUUIDs(t *testing.T) {
 	form := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 	seen := map[string]bool{}
-	for range 1000 {
-		uid := ID{uid: newUID()}.UID()
-		if !form.MatchString(uid) || seen[uid] {
-			t.Fatalf("uid %q, seen before: %v", uid, seen[uid])
+	for range 10 {
+		process := newRun("the same id, as it should not be")
+		for sequence := range uint64(100) {
+			uid := ID{process, sequence}.UID()
+			if !form.MatchString(uid) || seen[uid] {
+				t.Fatalf("uid %q, seen before: %v", uid, seen[uid])
+			}
+			seen[uid] = true
+			if again := (ID{process, sequence}).UID(); again != uid {
+				t.Fatalf("the uid of one connection is %s and %s", uid, again)
+			}
 		}
-		seen[uid] = true
 	}
 }
 
 func FuzzParseName(f *testing.F) {
-	f.Add(ID{pod: NewPodID("a", time.UnixMilli(0)), sequence: 1<<40 - 1}.Name())
+	f.Add(ID{newRun(NewPodID("a", time.UnixMilli(0))), 1<<40 - 1}.Name())
 	f.Add("")
 	f.Add("0123456789abcdefg-0000000w")
 	f.Fuzz(func(t *testing.T, name string) {
@@ -75,7 +81,7 @@ func FuzzParseName(f *testing.F) {
 		if !ok {
 			return
 		}
-		if back := (ID{pod: pod, sequence: sequence}).Name(); back != name {
+		if back := (ID{&run{pod: pod}, sequence}).Name(); back != name {
 			t.Errorf("%q was taken for %q", name, back)
 		}
 	})

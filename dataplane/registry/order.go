@@ -42,9 +42,22 @@ func (o *order) append(e *Entry) {
 	o.live++
 }
 
-// find returns the index of the first slot at or after sequence.
+// find returns the index of the first slot at or after sequence. Sequences ascend
+// by one from slot to slot, but for the gaps that were closed between them. So the
+// distances from both ends leave no choice where there were none, and no more
+// slots to choose from than there were gaps.
 func (o *order) find(sequence uint64) int {
-	return sort.Search(len(o.slots), func(i int) bool { return o.slots[i].sequence >= sequence })
+	n := len(o.slots)
+	if n == 0 || sequence <= o.slots[0].sequence {
+		return 0
+	}
+	first, last := o.slots[0].sequence, o.slots[n-1].sequence
+	if sequence > last {
+		return n
+	}
+	from := max(0, n-1-int(last-sequence)) // #nosec G115 -- sequences have 40 bits.
+	to := min(n-1, int(sequence-first))    // #nosec G115 -- sequences have 40 bits.
+	return from + sort.Search(to-from, func(i int) bool { return o.slots[from+i].sequence >= sequence })
 }
 
 func (o *order) get(sequence uint64) *Entry {
@@ -54,10 +67,11 @@ func (o *order) get(sequence uint64) *Entry {
 	return nil
 }
 
-func (o *order) remove(sequence uint64) {
+// remove reports whether there was anything to remove.
+func (o *order) remove(sequence uint64) bool {
 	i := o.find(sequence)
 	if i == len(o.slots) || o.slots[i].sequence != sequence || o.slots[i].entry == nil {
-		return
+		return false
 	}
 	o.slots[i].entry = nil
 	o.counts[i/blockSize]--
@@ -65,6 +79,7 @@ func (o *order) remove(sequence uint64) {
 	if gaps := len(o.slots) - o.live; gaps > o.live+fewGaps {
 		o.compact()
 	}
+	return true
 }
 
 // compact closes the gaps, and gives memory back that a burst of connections

@@ -7,59 +7,108 @@ import (
 	"iter"
 	"sort"
 	"sync"
+	"time"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/dataplane/clock"
 )
 
 // pageSize is how many entries All takes at a time: enough to make the lock
 // cheap, few enough that nobody waits for it.
 const pageSize = 512
 
-// Registry holds the live connections of one process. Any number of goroutines
-// may use it.
+// Options are what a Registry is made from; all are optional.
+type Options struct {
+	// Now is wall time; nil is time.Now.
+	Now func() time.Time
+	// History bounds what is kept of the past.
+	History Bounds
+}
+
+// Registry holds the live connections of one process, and the recent changes of
+// their lives. Any number of goroutines may use it. Its lock is never held for
+// longer than it takes to copy a page, and nobody who reads, lists or waits makes
+// it longer.
 type Registry struct {
-	pod    PodID
+	run    *run
+	clock  *clock.Clock
 	places places
 
 	mu sync.RWMutex
 	// The fields below are guarded by mu.
-	next  uint64 // The sequence of the next connection.
-	order order
+	next    uint64 // The sequence of the next connection.
+	order   order
+	history history
+	changed clock.Stamp   // The last change.
+	wake    chan struct{} // Closed at the next change; nil where nobody waits.
+	forgets bool          // A timer is set to drop what is too old.
 }
 
 // New returns an empty registry that issues names of the given pod.
-func New(pod PodID) *Registry {
-	return &Registry{pod: pod, places: newPlaces()}
+func New(pod PodID) *Registry { return NewWith(pod, Options{}) }
+
+// NewWith is New with options.
+func NewWith(pod PodID, o Options) *Registry {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Registry{
+		run: newRun(pod), clock: clock.New(o.Now), places: newPlaces(), history: history{bounds: o.History.complete()},
+	}
 }
 
 // PodID is the first part of every name that is issued here.
-func (r *Registry) PodID() PodID { return r.pod }
+func (r *Registry) PodID() PodID { return r.run.pod }
+
+// Clock stamps the changes. Whoever moves it past a stamp s and lists afterwards
+// sees every change up to s in the list, and every later one among the Changes
+// above s. Those in between, which came while it listed, may be in both: an entry
+// whose Stamp is not below that of a change shows it already.
+func (r *Registry) Clock() *clock.Clock { return r.clock }
 
 // Add issues an identity, has build make the connection that carries it, and
-// makes that visible. Because names must become visible in their order, build is
-// called under the lock: it may construct but not wait, and not call the
-// registry.
+// makes that visible: Connecting and without an upstream, until Report says more.
+// Because names must become visible in their order, build is called under the
+// lock: it may construct but not wait, and not call the registry.
 func (r *Registry) Add(build func(ID) Connection) *Entry {
-	uid := newUID()
-
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := &Entry{id: ID{pod: r.pod, sequence: r.next, uid: uid}}
+	e := &Entry{id: ID{r.run, r.next}}
 	e.connection = build(e.id)
 	r.next++
 	r.order.append(e)
+	r.noteLocked(e, change{kind: Added, phase: uint8(dataplanev1alpha1.Phase_PHASE_CONNECTING)})
 	return e
 }
 
-// Remove takes an entry out. Removing it again does nothing.
+// Remove takes an entry out, as the connection describes itself: the caller must
+// not hold a lock that it needs for that. Removing it again does nothing.
 func (r *Registry) Remove(e *Entry) {
+	last := &dataplanev1alpha1.Connection{}
+	e.connection.Describe(last)
+	r.RemoveAs(e, last)
+}
+
+// RemoveAs takes an entry out whose last state is given, and from here on the
+// registry's. Removing it again does nothing.
+func (r *Registry) RemoveAs(e *Entry, last *dataplanev1alpha1.Connection) {
+	left := &Entry{id: e.id, connection: endedOf(last)}
+
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.order.remove(e.id.sequence)
+	if !r.order.remove(e.id.sequence) {
+		return
+	}
+	stamp := r.clock.Tick()
+	left.stamp.Store(int64(stamp))
+	r.history.end(stamp, e, left, last)
+	r.notedLocked(stamp)
 }
 
 // Get returns the entry of that name, or nil.
 func (r *Registry) Get(name string) *Entry {
 	pod, sequence, ok := parseName(name)
-	if !ok || pod != r.pod {
+	if !ok || pod != r.run.pod {
 		return nil
 	}
 	r.mu.RLock()
@@ -77,7 +126,7 @@ func (r *Registry) After(name string, limit int) (page []*Entry, remaining int) 
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	from := sort.Search(len(r.order.slots), func(i int) bool {
-		return string(appendName(buffer[:0], r.pod, r.order.slots[i].sequence)) > name
+		return string(appendName(buffer[:0], r.run.pod, r.order.slots[i].sequence)) > name
 	})
 	return r.order.from(from, limit)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/dataplane/clock"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
 )
 
@@ -197,5 +198,40 @@ func BenchmarkPageAmongAMillion(b *testing.B) {
 	}
 	for b.Loop() {
 		r.After(middle, 500)
+	}
+}
+
+func BenchmarkLookup(b *testing.B) {
+	for _, n := range []int{1000, 1_000_000} {
+		b.Run(fmt.Sprintf("among %d", n), func(b *testing.B) {
+			r := newRegistry()
+			names := make([]string, 0, n)
+			for range n {
+				e, gone := r.Add(newConnection), r.Add(newConnection)
+				r.Remove(gone) // Gaps, as there are after a while.
+				names = append(names, e.ID().Name())
+			}
+			for b.Loop() {
+				if r.Get(names[rand.IntN(n)]) == nil {
+					b.Fatal("not found")
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkChangesOfAFullHistory(b *testing.B) {
+	r := newRegistry()
+	var middle clock.Stamp
+	for i := range 200_000 {
+		if e := r.Add(newConnection); i == 130_000 {
+			middle = e.Stamp()
+		}
+	}
+	into := make([]registry.Change, 512)
+	for b.Loop() {
+		if n, _, err := r.Changes(middle, into); n != len(into) || err != nil {
+			b.Fatal(n, err)
+		}
 	}
 }

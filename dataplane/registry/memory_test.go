@@ -1,0 +1,157 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+)
+
+// heap returns the bytes in use, when what is not used was collected.
+func heap() int {
+	runtime.GC()
+	runtime.GC() // What the first one found in pools is dropped by the second.
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc) // #nosec G115 -- no machine has as much.
+}
+
+// ordinary is what a browser's connection says at its end.
+func ordinary() *dataplanev1alpha1.Connection {
+	at := timestamppb.New(time.UnixMicro(1767323045_123456))
+	traffic := &dataplanev1alpha1.Traffic{Messages: 12_345, Bytes: 5 << 20}
+	return &dataplanev1alpha1.Connection{
+		SourceIp: "192.0.2.111", Origin: "https://shop.example", Path: "/chat/room", ConnectedAt: at, LastActiveAt: at, ClosingSince: at,
+		UserAgent: "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Safari/537.36",
+		Phase:     dataplanev1alpha1.Phase_PHASE_CLOSING, FromClient: traffic, FromUpstream: traffic, Upstream: "10.244.1.17:8080", Reconnectable: true,
+	}
+}
+
+// bytesPerConnection bounds what the registry keeps of a live connection: an Entry
+// (48) and its slot in the order (16, and up to a quarter more because a slice
+// grows by that), and 3 for the odd ends. The history is not in it.
+const bytesPerConnection = 48 + 16*5/4 + 3
+
+func TestMemoryOfAMillionConnectionsIsBounded(t *testing.T) {
+	const n = 1_000_000
+	r := NewWith("a pod", Options{History: Bounds{Changes: 1}})
+	before := heap()
+	for range n {
+		r.Add(newBlank)
+	}
+	each := float64(heap()-before) / n
+	t.Logf("%.1f bytes for each of %d connections", each, r.Len())
+	if each > bytesPerConnection {
+		t.Errorf("%.1f bytes for each of a million connections, want at most %d", each, bytesPerConnection)
+	}
+}
+
+func TestMemoryOfTheHistoryIsWhatIsCounted(t *testing.T) {
+	for name, life := range map[string]func(*Registry){
+		"opened": func(r *Registry) { r.Add(newBlank) },
+		"opened, changed and closed": func(r *Registry) {
+			e := r.Add(newBlank)
+			r.Report(e.id, dataplanev1alpha1.Phase_PHASE_OPEN, "10.244.1.17:8080")
+			r.Report(e.id, dataplanev1alpha1.Phase_PHASE_CLOSING, "10.244.1.17:8080")
+			r.RemoveAs(e, ordinary())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// What the connections themselves take, to be subtracted.
+			fill := func(b Bounds) (*Registry, int) {
+				r := NewWith("a pod", Options{History: b})
+				before := heap()
+				for range 40_000 {
+					life(r)
+				}
+				return r, heap() - before
+			}
+			without, least := fill(Bounds{Changes: 1})
+			r, took := fill(Bounds{})
+			took -= least
+			h := &r.history
+			t.Logf("%d changes: %d bytes counted, %d taken, %.1f each", h.len(), h.bytes, took, float64(took)/float64(h.len()))
+			if h.bytes > 16<<20 || h.len() > 1<<17 {
+				t.Errorf("%d changes with %d bytes are kept", h.len(), h.bytes)
+			}
+			// The allocator rounds up to sizes of its own, by an eighth at most.
+			if took > h.bytes*9/8 || took < h.bytes*7/8 {
+				t.Errorf("they take %d bytes, counted as %d", took, h.bytes)
+			}
+			runtime.KeepAlive(without)
+		})
+	}
+	t.Logf("the last state of an ordinary connection has %d bytes", proto.Size(ordinary()))
+}
+
+// BenchmarkLife is that of an ordinary connection among a million others: it is
+// added, becomes Open, then Closing, and is removed.
+func BenchmarkLife(b *testing.B) {
+	r := New("k5dfau6e5kgemg63i")
+	live := make([]*Entry, 1_000_000)
+	for i := range live {
+		live[i] = r.Add(newBlank)
+	}
+	last := ordinary()
+	for b.Loop() {
+		i := rand.IntN(len(live)) // #nosec G404 -- a benchmark.
+		r.Report(live[i].id, dataplanev1alpha1.Phase_PHASE_OPEN, "10.244.1.17:8080")
+		r.Report(live[i].id, dataplanev1alpha1.Phase_PHASE_CLOSING, "10.244.1.17:8080")
+		r.RemoveAs(live[i], last)
+		live[i] = r.Add(newBlank)
+	}
+}
+
+// BenchmarkLifeWhileRead is the same with somebody who follows, and somebody who
+// lists, without a pause.
+func BenchmarkLifeWhileRead(b *testing.B) {
+	r := New("k5dfau6e5kgemg63i")
+	live := make([]*Entry, 1_000_000)
+	for i := range live {
+		live[i] = r.Add(newBlank)
+	}
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		into := make([]Change, readAtOnce)
+		for from := r.clock.Now(); ; {
+			_, reached, err := r.Changes(from, into)
+			if err != nil {
+				reached = r.clock.Now()
+			}
+			from = reached + 1
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	}()
+	go func() {
+		for {
+			for range r.All() {
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		}
+	}()
+	last := ordinary()
+	for b.Loop() {
+		i := rand.IntN(len(live)) // #nosec G404 -- a benchmark.
+		r.Report(live[i].id, dataplanev1alpha1.Phase_PHASE_OPEN, "10.244.1.17:8080")
+		r.Report(live[i].id, dataplanev1alpha1.Phase_PHASE_CLOSING, "10.244.1.17:8080")
+		r.RemoveAs(live[i], last)
+		live[i] = r.Add(newBlank)
+	}
+}
