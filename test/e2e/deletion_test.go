@@ -48,16 +48,18 @@ func TestADeletedProxyDrainsItsClientsAndLeavesNothing(t *testing.T) {
 		t.Errorf("%d messages came twice, out of order or damaged", n)
 	}
 
-	labels := map[string]string{wsproxyv1alpha1.LabelProxy: p.Name}
-	eventually(t, 2*time.Minute, "nothing to be left", func(ctx context.Context) error {
-		var left []error
-		for _, list := range []client.ObjectList{
-			&appsv1.DeploymentList{}, &appsv1.ReplicaSetList{}, &corev1.PodList{}, &corev1.ServiceList{},
-			&discoveryv1.EndpointSliceList{}, &corev1.ConfigMapList{}, &corev1.SecretList{},
-			&corev1.ServiceAccountList{}, &policyv1.PodDisruptionBudgetList{},
-		} {
-			left = append(left, gone(ctx, r.Client, list, r.namespace, labels))
-		}
-		return errors.Join(left...)
-	})
+	eventually(t, 2*time.Minute, "nothing to be left", func(ctx context.Context) error { return r.leaves(ctx, p.Name) })
+}
+
+// leaves returns an error while something is left of a proxy.
+func (r *room) leaves(ctx context.Context, proxy string) error {
+	var left []error
+	for _, list := range []client.ObjectList{
+		&appsv1.DeploymentList{}, &appsv1.ReplicaSetList{}, &corev1.PodList{}, &corev1.ServiceList{},
+		&discoveryv1.EndpointSliceList{}, &corev1.ConfigMapList{}, &corev1.SecretList{},
+		&corev1.ServiceAccountList{}, &policyv1.PodDisruptionBudgetList{},
+	} {
+		left = append(left, gone(ctx, r.Client, list, r.namespace, map[string]string{wsproxyv1alpha1.LabelProxy: proxy}))
+	}
+	return errors.Join(left...)
 }
