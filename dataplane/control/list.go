@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/dataplane/clock"
 )
 
 const (
@@ -26,6 +27,13 @@ func (c *connections) List(r *dataplanev1alpha1.ListRequest, stream grpc.ServerS
 	if r.GetLimit() < 0 {
 		return status.Errorf(codes.InvalidArgument, "limit: %d: must not be negative", r.GetLimit())
 	}
+	if r.GetClock() < 0 {
+		return status.Errorf(codes.InvalidArgument, "clock: %d: must not be negative", r.GetClock())
+	}
+	began, err := c.begin(clock.Stamp(r.GetClock()))
+	if err != nil {
+		return err
+	}
 	after, left := r.GetAfter(), int(r.GetLimit())
 	for {
 		size := chunkSize
@@ -33,6 +41,7 @@ func (c *connections) List(r *dataplanev1alpha1.ListRequest, stream grpc.ServerS
 			size = min(size, left)
 		}
 		chunk := c.chunk(after, size)
+		chunk.Clock = int64(began)
 		if err := stream.Send(chunk); err != nil {
 			return err
 		}
@@ -43,6 +52,18 @@ func (c *connections) List(r *dataplanev1alpha1.ListRequest, stream grpc.ServerS
 		}
 		after = chunk.GetConnections()[sent-1].GetName()
 	}
+}
+
+// begin moves the clock past the caller's, if that was sent, and reads it.
+func (c *connections) begin(sent clock.Stamp) (clock.Stamp, error) {
+	if sent == 0 {
+		return c.registry.Clock().Now(), nil
+	}
+	began, err := c.registry.Clock().MovePast(sent)
+	if err != nil {
+		return 0, status.Error(codes.FailedPrecondition, "clock: "+err.Error())
+	}
+	return began, nil
 }
 
 // chunk describes at most size connections after a name, fewer when they are
