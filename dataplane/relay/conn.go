@@ -35,7 +35,7 @@ type conn struct {
 
 	// cancel ends the dialing, whichever it is.
 	cancel context.CancelCauseFunc
-	// leave takes the connection out of the registry.
+	// leave takes the connection out of the registry; mu is held.
 	leave func()
 
 	mu sync.Mutex
@@ -51,6 +51,7 @@ type conn struct {
 	closed  bool         // the end was reported
 	phase   core.Phase   // the last one that was reported
 	closing time.Time    // when it became Closing
+	seen    lifecycle    // what the registry was told
 
 	head     *handshake.Head
 	agreed   handshake.Agreement // with the first upstream
@@ -190,6 +191,7 @@ func (c *conn) afterLocked() {
 	if phase := c.core.Phase(); phase != c.phase {
 		c.reportLocked(phase)
 	}
+	c.tellRegistryLocked()
 	done := c.core.Phase() == core.Done
 	for side := range core.Side(len(c.legs)) {
 		if done || c.core.Pending(side.Other()) {

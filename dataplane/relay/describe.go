@@ -15,14 +15,17 @@ import (
 
 // Describe implements registry.Connection.
 func (c *conn) Describe(into *dataplanev1alpha1.Connection) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.describeLocked(into)
+}
+
+func (c *conn) describeLocked(into *dataplanev1alpha1.Connection) {
 	into.SourceIp = c.client.String()
 	into.UserAgent = c.userAgent
 	into.Origin = c.origin
 	into.Path = c.path
 	into.ConnectedAt = timestamppb.New(c.connectedAt)
-
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if !c.closing.IsZero() {
 		into.ClosingSince = timestamppb.New(c.closing)
 	}
@@ -39,9 +42,7 @@ func (c *conn) Describe(into *dataplanev1alpha1.Connection) {
 	into.LastActiveAt = timestamppb.New(wall(c.core.LastActive()))
 	into.FromClient = c.trafficLocked(core.Client)
 	into.FromUpstream = c.trafficLocked(core.Upstream)
-	if c.legs[core.Upstream].sock != nil {
-		into.Upstream = c.upstream
-	}
+	into.Upstream = c.upstreamLocked()
 	into.Reconnects = int32(c.core.Reconnects())
 	into.Reconnectable, into.NotReconnectableReason = c.core.Reconnectable()
 	into.PossiblyLost = int64(c.core.PossiblyLost())
@@ -77,6 +78,7 @@ func (c *conn) disconnect(end core.End, how registry.Disconnect) error {
 		}
 		c.closing = time.Now()
 		c.ended = &endedError{reason: "ended before it was opened: " + end.Reason, end: end}
+		c.server.Registry.Report(c.id, dataplanev1alpha1.Phase_PHASE_CLOSING, "")
 		c.cancel(c.ended)
 		return nil
 	}

@@ -53,7 +53,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return c
 	})
 	c.leave = func() {
-		s.Registry.Remove(entry)
+		s.Registry.RemoveAs(entry, c.lastLocked())
 		release()
 	}
 	opened := false
@@ -61,7 +61,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	defer func() { // also where connect panics, as net/http wants it to abort an answer
 		if !opened {
 			cancel(nil)
+			c.mu.Lock()
 			c.leave()
+			c.mu.Unlock()
 			s.live.Add(-1)
 		}
 	}()

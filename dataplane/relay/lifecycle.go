@@ -1,0 +1,43 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package relay
+
+import (
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/dataplane/relay/core"
+)
+
+// lifecycle is what watchers see change. Its zero value never is that of a
+// connection that has begun: one that is Open has an upstream. From one upstream
+// to the next there is a time without any, so whether there is one is enough.
+type lifecycle struct {
+	phase    core.Phase
+	attached bool
+}
+
+// tellRegistryLocked reports a change of the phase or of the upstream. It is
+// called after every message, and costs nothing then.
+func (c *conn) tellRegistryLocked() {
+	now := lifecycle{c.core.Phase(), c.legs[core.Upstream].sock != nil}
+	if now == c.seen || now.phase == core.Done { // Its end was told by leave.
+		return
+	}
+	c.seen = now
+	c.server.Registry.Report(c.id, phases[now.phase], c.upstreamLocked())
+}
+
+// upstreamLocked is the address of the upstream, empty while there is none.
+func (c *conn) upstreamLocked() string {
+	if c.legs[core.Upstream].sock == nil {
+		return ""
+	}
+	return c.upstream
+}
+
+// lastLocked is the state in which the connection leaves the registry.
+func (c *conn) lastLocked() *dataplanev1alpha1.Connection {
+	last := &dataplanev1alpha1.Connection{}
+	c.describeLocked(last)
+	return last
+}
