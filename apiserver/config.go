@@ -29,6 +29,9 @@ type Config struct {
 	// Changes is how many requests each user may make that change something, dry
 	// runs among them.
 	Changes throttle.Options
+	// PerUser is how many reads, and how many changes, of each user are served at a
+	// time. Default MaxPerUser.
+	PerUser int
 
 	scheme *runtime.Scheme
 	codecs serializer.CodecFactory
@@ -43,7 +46,7 @@ func NewConfig(version string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{scheme: scheme, codecs: serializer.NewCodecFactory(scheme)}
+	c := &Config{PerUser: MaxPerUser, scheme: scheme, codecs: serializer.NewCodecFactory(scheme)}
 	c.Generic = genericapiserver.NewConfig(c.codecs)
 	// Without these two, completing panics and installing fails.
 	c.Generic.EffectiveVersion = compatibility.DefaultBuildEffectiveVersion()
@@ -51,6 +54,7 @@ func NewConfig(version string) (*Config, error) {
 	c.Generic.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, namer)
 	c.Generic.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
 	c.Generic.MaxMutatingRequestsInFlight = MaxChanges
+	c.Generic.LongRunningFunc = asksNoPod(c.Generic.LongRunningFunc)
 	c.Generic.OpenAPIConfig.Info.Title, c.Generic.OpenAPIConfig.Info.Version = "wsproxy", version
 	c.Generic.OpenAPIV3Config.Info.Title, c.Generic.OpenAPIV3Config.Info.Version = "wsproxy", version
 	return c, nil
@@ -64,7 +68,7 @@ func (c *Config) Complete() (*Server, error) {
 	}
 	c.Generic.AddReadyzChecks(healthz.NamedCheck("pods-known", func(*http.Request) error { return pods.Ready() }))
 	changes := throttle.New(c.Changes)
-	c.Generic.BuildHandlerChainFunc = throttled(changes)
+	c.Generic.BuildHandlerChainFunc = throttled(changes, c.PerUser)
 	generic, err := c.Generic.Complete(nil).New("wsproxy-apiserver", genericapiserver.NewEmptyDelegate())
 	if err != nil {
 		return nil, err

@@ -30,12 +30,12 @@ const MaxChanges = 0
 // The chain takes no handler between authentication and authorization. So
 // the authorizer, which knows the user, notes in the request that it is to be
 // turned back, and lets it through to a handler that does nothing else with it.
-func throttled(changes *throttle.Throttle) func(http.Handler, *genericapiserver.Config) http.Handler {
+func throttled(changes *throttle.Throttle, perUser int) func(http.Handler, *genericapiserver.Config) http.Handler {
 	return func(api http.Handler, c *genericapiserver.Config) http.Handler {
 		deciding := c.Authorization.Authorizer
 		defer func() { c.Authorization.Authorizer = deciding }()
 		c.Authorization.Authorizer = &countingAuthorizer{deciding, changes}
-		chain := genericapiserver.DefaultBuildHandlerChain(turnBack(api, c), c)
+		chain := genericapiserver.DefaultBuildHandlerChain(turnBack(share(api, c, perUser), c), c)
 		return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 			chain.ServeHTTP(w, request.WithContext(context.WithValue(request.Context(), noteKey{}, &note{})))
 		})

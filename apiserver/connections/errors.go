@@ -41,7 +41,7 @@ func apiError(ctx context.Context, name string, err error) error {
 		return apierrors.NewNotFound(resource, name)
 	case errors.As(err, &refused):
 		if refused.Code == codes.InvalidArgument {
-			return apierrors.NewBadRequest(refused.Message)
+			return apierrors.NewBadRequest(refused.Error())
 		}
 		// It is closing already, or another one than the uid says.
 		return apierrors.NewConflict(resource, name, refused)

@@ -4,6 +4,7 @@
 package fleet
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -17,26 +18,40 @@ var ErrUnknown = errors.New("there is no such connection")
 
 // Refused is the answer of a pod that it will not do what it was asked. Its code
 // is one of those that the protocol names.
-type Refused struct {
-	Code    codes.Code
-	Message string
-}
+type Refused struct{ Code codes.Code }
 
-// Error implements error.
-func (r *Refused) Error() string { return r.Message }
+// Error implements error, in our words: what the pod says goes to the log.
+func (r *Refused) Error() string {
+	switch r.Code {
+	case codes.FailedPrecondition:
+		return "the connection is closing already"
+	case codes.Aborted:
+		return "precondition failed: the uid is another one"
+	default:
+		return "the data-plane pod does not take this request"
+	}
+}
 
 // Unanswered says that a pod gave no usable answer in time, so that nothing is
 // known about its connections.
 type Unanswered struct {
 	Pod *Pod
-	Err error
+	// Why goes on after "pod namespace/name". It is for whoever asked: there is no
+	// address in it, and nothing that the pod said.
+	Why string
+	// MayHappen says that the pod may do what it was asked, or has done it.
+	MayHappen bool
 }
 
 // Error implements error.
-func (u *Unanswered) Error() string { return fmt.Sprintf("pod %s: %v", u.Pod, u.Err) }
+func (u *Unanswered) Error() string { return fmt.Sprintf("pod %s %s", u.Pod, u.Why) }
 
-// Unwrap returns why.
-func (u *Unanswered) Unwrap() error { return u.Err }
+// unanswered is the error of a call that the pod did not answer, and logs the
+// cause, which callers are not told.
+func (p *Pod) unanswered(why string, cause error) *Unanswered {
+	p.problem(why, cause)
+	return &Unanswered{Pod: p, Why: why}
+}
 
 // explain makes of the error of a call what callers can decide by: errGone,
 // ErrUnknown, *Refused or *Unanswered.
@@ -46,13 +61,21 @@ func (p *Pod) explain(err error) error {
 		return errGone
 	default:
 	}
-	s, _ := status.FromError(err)
-	switch s.Code() {
-	case codes.NotFound:
+	s := status.Convert(err)
+	switch {
+	case errors.Is(err, errSilent), errors.Is(err, errBusy):
+		return &Unanswered{Pod: p, Why: err.Error()}
+	case errors.Is(err, context.Canceled), s.Code() == codes.Canceled:
+		return &Unanswered{Pod: p, Why: "was not waited for"}
+	case errors.Is(err, context.DeadlineExceeded), s.Code() == codes.DeadlineExceeded:
+		return p.unanswered(fmt.Sprintf("gave no answer within %v", p.timeout), err)
+	case s.Code() == codes.Unavailable:
+		return p.unanswered("cannot be reached", err)
+	case s.Code() == codes.NotFound:
 		return ErrUnknown
-	case codes.FailedPrecondition, codes.Aborted, codes.InvalidArgument:
-		return &Refused{Code: s.Code(), Message: s.Message()}
+	case s.Code() == codes.FailedPrecondition, s.Code() == codes.Aborted, s.Code() == codes.InvalidArgument:
+		return &Refused{Code: s.Code()}
 	default:
-		return &Unanswered{Pod: p, Err: errors.New(s.Message())}
+		return p.unanswered("gave no usable answer", err)
 	}
 }

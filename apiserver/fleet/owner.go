@@ -6,7 +6,6 @@ package fleet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
@@ -74,7 +73,8 @@ func (f *Fleet) owners(ctx context.Context, namespace, name string) ([]*Pod, err
 	}
 	prefixes, err := f.looks.look(ctx, namespace)
 	if err != nil {
-		return nil, fmt.Errorf("look for the pod: %w", err)
+		f.options.Logger.Info("Pods cannot be listed", "namespace", namespace, "cause", err.Error())
+		return nil, errors.New("the kube-apiserver does not say which data-plane pods there are")
 	}
 	if !prefixes[prefix] {
 		return nil, ErrUnknown

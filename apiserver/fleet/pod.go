@@ -9,11 +9,14 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/peer"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
@@ -34,8 +37,15 @@ type Pod struct {
 	timeout time.Duration
 	conn    *grpc.ClientConn
 	client  dataplanev1alpha1.ConnectionsClient
+	calls   *calls
+	logger  logr.Logger
 	// gone is closed when the pod is not to be asked any more.
 	gone chan struct{}
+
+	mu sync.Mutex
+	// why, guarded by mu, is the problem that was logged last; empty since the pod
+	// answered.
+	why string
 }
 
 // newPod returns a pod that is connected to when it is asked first.
@@ -70,6 +80,8 @@ func newPod(t target, options *Options) (*Pod, error) {
 		timeout:   options.Timeout,
 		conn:      conn,
 		client:    dataplanev1alpha1.NewConnectionsClient(conn),
+		calls:     newCalls(options.Timeout / 4),
+		logger:    options.Logger.WithValues("pod", t.namespace+"/"+t.name),
 		gone:      make(chan struct{}),
 	}, nil
 }
@@ -97,30 +109,102 @@ func (p *Pod) close() {
 	_ = p.conn.Close()
 }
 
-func (p *Pod) get(ctx context.Context, name string) (*dataplanev1alpha1.Connection, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.timeout)
-	defer cancel()
-	answer, err := p.client.Get(ctx, &dataplanev1alpha1.GetRequest{Name: name}, grpc.WaitForReady(true))
+// ask asks one question. The error is errGone, ErrUnknown, *Refused or
+// *Unanswered; reached says that the question came as far as a connection to the
+// pod.
+func (p *Pod) ask(ctx context.Context, question func(ctx context.Context, options ...grpc.CallOption) error) (reached bool, err error) {
+	leave, err := p.enter(ctx)
 	if err != nil {
-		return nil, p.explain(err)
+		return false, p.explain(err)
 	}
-	return p.check(answer.GetConnection(), name)
+	limited, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	var at peer.Peer
+	err = question(limited, grpc.WaitForReady(true), grpc.Peer(&at))
+	leave(p.outcome(ctx, limited, err))
+	if err != nil {
+		err = p.explain(err)
+	}
+	return at.Addr != nil, err
 }
 
-func (p *Pod) disconnect(ctx context.Context, request *dataplanev1alpha1.DisconnectRequest) (*dataplanev1alpha1.Connection, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+// enter waits for its turn, as long as for an answer.
+func (p *Pod) enter(ctx context.Context) (leave func(outcome), err error) {
+	limited, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	answer, err := p.client.Disconnect(ctx, request, grpc.WaitForReady(true))
-	if err != nil {
-		return nil, p.explain(err)
-	}
-	return p.check(answer.GetConnection(), request.GetName())
+	return p.calls.enter(limited)
 }
 
-// check refuses an answer that is not about the connection that was asked for.
-func (p *Pod) check(c *dataplanev1alpha1.Connection, name string) (*dataplanev1alpha1.Connection, error) {
+// outcome tells the silence of the pod from the impatience of the caller. A pod
+// that says anything is not silent.
+func (p *Pod) outcome(ctx, limited context.Context, err error) outcome {
+	switch {
+	case err == nil:
+		p.answers()
+		return answered
+	case limited.Err() != nil && ctx.Err() == nil:
+		return timedOut
+	default:
+		return unclear
+	}
+}
+
+// problem logs why the pod has not answered, once until it is another reason.
+func (p *Pod) problem(why string, cause error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.why != why {
+		p.why = why
+		p.logger.Info("Pod does not answer", "why", why, "cause", cause.Error())
+	}
+}
+
+func (p *Pod) answers() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.why != "" {
+		p.why = ""
+		p.logger.Info("Pod answers again")
+	}
+}
+
+func (p *Pod) get(ctx context.Context, name string) (c *dataplanev1alpha1.Connection, err error) {
+	_, err = p.ask(ctx, func(ctx context.Context, options ...grpc.CallOption) error {
+		answer, err := p.client.Get(ctx, &dataplanev1alpha1.GetRequest{Name: name}, options...)
+		c = answer.GetConnection()
+		return err
+	})
+	if err == nil {
+		err = p.about(c, name)
+	}
+	return c, err
+}
+
+func (p *Pod) disconnect(ctx context.Context, request *dataplanev1alpha1.DisconnectRequest) (c *dataplanev1alpha1.Connection, err error) {
+	reached, err := p.ask(ctx, func(ctx context.Context, options ...grpc.CallOption) error {
+		answer, err := p.client.Disconnect(ctx, request, options...)
+		c = answer.GetConnection()
+		return err
+	})
+	if err == nil {
+		err = p.about(c, request.GetName())
+	}
+	var unanswered *Unanswered
+	if errors.As(err, &unanswered) {
+		unanswered.MayHappen = reached
+	}
+	return c, err
+}
+
+// about refuses an answer that is not about the connection that was asked for.
+func (p *Pod) about(c *dataplanev1alpha1.Connection, name string) error {
 	if c.GetName() != name {
-		return nil, &Unanswered{Pod: p, Err: fmt.Errorf("asked for %q, it answered with %q", name, c.GetName())}
+		return p.nonsense(fmt.Errorf("asked for %q, it answered with %q", name, c.GetName()))
 	}
-	return c, nil
+	return nil
+}
+
+// nonsense is the error of an answer that cannot be believed.
+func (p *Pod) nonsense(cause error) *Unanswered {
+	return p.unanswered("gave an answer that makes no sense", cause)
 }

@@ -22,6 +22,13 @@ import (
 // an error, which is errGone or *Unanswered.
 func (p *Pod) list(ctx context.Context, after string, limit int32) iter.Seq2[*dataplanev1alpha1.Connection, error] {
 	return func(yield func(*dataplanev1alpha1.Connection, error) bool) {
+		leave, err := p.enter(ctx)
+		if err != nil {
+			yield(nil, p.unlisted(err))
+			return
+		}
+		learned := unclear
+		defer func() { leave(learned) }()
 		late := fmt.Errorf("no answer within %v", p.timeout)
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
@@ -31,9 +38,9 @@ func (p *Pod) list(ctx context.Context, after string, limit int32) iter.Seq2[*da
 		defer timer.Stop()
 		fail := func(err error) {
 			if context.Cause(ctx) == late { //nolint:errorlint // The very value from above is meant.
-				err = late
+				err, learned = fmt.Errorf("%w: %w", context.DeadlineExceeded, late), timedOut
 			}
-			yield(nil, p.unanswered(err))
+			yield(nil, p.unlisted(err))
 		}
 		stream, err := p.client.List(ctx, &dataplanev1alpha1.ListRequest{After: after, Limit: limit}, grpc.WaitForReady(true))
 		if err != nil {
@@ -43,6 +50,8 @@ func (p *Pod) list(ctx context.Context, after string, limit int32) iter.Seq2[*da
 		for {
 			chunk, err := stream.Recv()
 			if errors.Is(err, io.EOF) {
+				learned = answered
+				p.answers()
 				return
 			}
 			if err != nil {
@@ -50,9 +59,10 @@ func (p *Pod) list(ctx context.Context, after string, limit int32) iter.Seq2[*da
 				return
 			}
 			timer.Reset(p.timeout)
+			p.calls.learn(answered)
 			for _, c := range chunk.GetConnections() {
 				if err := p.inOrder(c.GetName(), after); err != nil {
-					fail(err)
+					yield(nil, p.nonsense(err))
 					return
 				}
 				after = c.GetName()
@@ -74,16 +84,12 @@ func (p *Pod) inOrder(name, after string) error {
 	return nil
 }
 
-// unanswered is explain for a list, which a pod has no reason to refuse.
-func (p *Pod) unanswered(err error) error {
-	switch err := p.explain(err); {
-	case errors.Is(err, errGone):
-		return errGone
-	default:
-		var already *Unanswered
-		if errors.As(err, &already) {
-			return already
-		}
-		return &Unanswered{Pod: p, Err: err}
+// unlisted is explain for a list, which a pod has no reason to refuse.
+func (p *Pod) unlisted(err error) error {
+	err = p.explain(err)
+	var missing *Unanswered
+	if errors.Is(err, errGone) || errors.As(err, &missing) {
+		return err
 	}
+	return p.nonsense(err)
 }

@@ -58,7 +58,7 @@ func TestAFloodKeepsNobodyWaitingWhoeverDecidesWhatIsAllowed(t *testing.T) {
 	release := make(chan struct{})
 	var asked atomic.Int32
 	r := newRoom(t, func(c *apiserver.Config) {
-		c.Changes.PerSecond, c.Changes.Burst = 0.001, burst
+		c.Changes.PerSecond, c.Changes.Burst, c.PerUser = 0.001, burst, burst
 		c.Generic.Authorization.Authorizer = authorizer.AuthorizerFunc(func(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
 			if a.GetUser().GetName() == "mallory" {
 				asked.Add(1)
