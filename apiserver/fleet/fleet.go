@@ -33,6 +33,9 @@ type Options struct {
 	// Timeout is how long a pod may take to answer, or to go on answering.
 	// Default 3 s.
 	Timeout time.Duration
+	// Youth is how long after it has appeared a pod is waited for that refuses
+	// connections. Default 5 s.
+	Youth time.Duration
 	// Port is the control port of every pod. Default
 	// dataplanev1alpha1.PortControl.
 	Port   int
@@ -59,6 +62,9 @@ type Fleet struct {
 func New(options Options) (*Fleet, error) {
 	if options.Timeout == 0 {
 		options.Timeout = 3 * time.Second
+	}
+	if options.Youth == 0 {
+		options.Youth = 5 * time.Second
 	}
 	if options.Port == 0 {
 		options.Port = dataplanev1alpha1.PortControl

@@ -13,12 +13,14 @@ import (
 )
 
 const (
-	// maxAsked pods are asked at a time.
+	// maxAsked pods are asked at a time, not counting the slow ones.
 	maxAsked = 64
-	// hedge is how long an answer is waited for before more pods are asked.
+	// hedge is how long an answer is waited for before another pod is asked in its
+	// place. So pods that are silent, however many, do not keep the others from
+	// being asked.
 	hedge = 50 * time.Millisecond
-	// patience is how many timeouts of a pod a whole list may take, when more
-	// pods than maxAsked do not answer.
+	// patience is how many timeouts of a pod a whole list may take, when pods go on
+	// and on.
 	patience = 3
 )
 
@@ -50,6 +52,7 @@ type Result struct {
 type answer struct {
 	entries []Entry
 	err     error
+	began   time.Time
 	settled bool
 }
 
@@ -73,11 +76,12 @@ func (f *Fleet) List(ctx context.Context, q Query) (Result, error) {
 	tick := time.NewTicker(hedge)
 	defer tick.Stop()
 
-	var begun, ended, settled, have int
+	var begun, settled, have int
 	for settled < len(q.Pods) && (q.Limit == 0 || have <= q.Limit) {
-		for begun < len(q.Pods) && begun-ended < window {
+		for n := quick(answers[settled:begun]); begun < len(q.Pods) && n < window; n++ {
 			i := begun
 			begun++
+			answers[i].began = time.Now()
 			asking.Go(func() {
 				answers[i].entries, answers[i].err = collect(limited, q, q.Pods[i])
 				answered <- i
@@ -86,7 +90,6 @@ func (f *Fleet) List(ctx context.Context, q Query) (Result, error) {
 		select {
 		case i := <-answered:
 			answers[i].settled = true
-			ended++
 		case <-tick.C:
 		}
 		window = min(2*window, maxAsked)
@@ -99,6 +102,16 @@ func (f *Fleet) List(ctx context.Context, q Query) (Result, error) {
 		return Result{}, err
 	}
 	return merge(answers[:settled], q.Limit), nil
+}
+
+// quick counts those that are being asked and have not been for long.
+func quick(asked []answer) (n int) {
+	for i := range asked {
+		if !asked[i].settled && time.Since(asked[i].began) < hedge {
+			n++
+		}
+	}
+	return n
 }
 
 // from leaves out the pods all of whose names come before the given one.

@@ -39,6 +39,9 @@ type Pod struct {
 	client  dataplanev1alpha1.ConnectionsClient
 	calls   *calls
 	logger  logr.Logger
+	// young is until when the pod may refuse connections before that is its answer:
+	// its process listens a moment after its container is said to run.
+	young time.Time
 	// gone is closed when the pod is not to be asked any more.
 	gone chan struct{}
 
@@ -82,6 +85,7 @@ func newPod(t target, options *Options) (*Pod, error) {
 		client:    dataplanev1alpha1.NewConnectionsClient(conn),
 		calls:     newCalls(options.Timeout / 4),
 		logger:    options.Logger.WithValues("pod", t.namespace+"/"+t.name),
+		young:     time.Now().Add(options.Youth),
 		gone:      make(chan struct{}),
 	}, nil
 }
@@ -120,13 +124,16 @@ func (p *Pod) ask(ctx context.Context, question func(ctx context.Context, option
 	limited, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	var at peer.Peer
-	err = question(limited, grpc.WaitForReady(true), grpc.Peer(&at))
+	err = question(limited, p.waits(), grpc.Peer(&at))
 	leave(p.outcome(ctx, limited, err))
 	if err != nil {
 		err = p.explain(err)
 	}
 	return at.Addr != nil, err
 }
+
+// waits says whether a call waits until the pod takes connections.
+func (p *Pod) waits() grpc.CallOption { return grpc.WaitForReady(time.Now().Before(p.young)) }
 
 // enter waits for its turn, as long as for an answer.
 func (p *Pod) enter(ctx context.Context) (leave func(outcome), err error) {

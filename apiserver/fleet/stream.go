@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/grpc"
-
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
 
@@ -42,7 +40,7 @@ func (p *Pod) list(ctx context.Context, after string, limit int32) iter.Seq2[*da
 			}
 			yield(nil, p.unlisted(err))
 		}
-		stream, err := p.client.List(ctx, &dataplanev1alpha1.ListRequest{After: after, Limit: limit}, grpc.WaitForReady(true))
+		stream, err := p.client.List(ctx, &dataplanev1alpha1.ListRequest{After: after, Limit: limit}, p.waits())
 		if err != nil {
 			fail(err)
 			return
