@@ -14,6 +14,12 @@ import (
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
 
+// hungGrace is how many seconds a container has to end once its probe says that it
+// hangs. Without it that would be the hour that a pod has to drain: a process that
+// hears nothing does not drain, and meanwhile its clients are held and nothing
+// serves in its place.
+const hungGrace = 10
+
 // container returns the data-plane container. No hash of the configuration is
 // in it: the pod is pushed what changes.
 func container(image string) *corev1ac.ContainerApplyConfiguration {
@@ -44,11 +50,11 @@ func container(image string) *corev1ac.ContainerApplyConfiguration {
 		).
 		// Asked every second for a minute, so that a rollout does not wait for
 		// the slower readiness probe.
-		WithStartupProbe(probe("/healthz").WithPeriodSeconds(1).WithTimeoutSeconds(2).WithFailureThreshold(60)).
+		WithStartupProbe(probe("/healthz").WithPeriodSeconds(1).WithTimeoutSeconds(2).WithFailureThreshold(60).WithTerminationGracePeriodSeconds(hungGrace)).
 		WithReadinessProbe(probe("/readyz").WithPeriodSeconds(2).WithTimeoutSeconds(2).WithFailureThreshold(3)).
 		// Being killed ends every connection of the pod, so only a minute of
 		// silence is proof enough.
-		WithLivenessProbe(probe("/healthz").WithPeriodSeconds(10).WithTimeoutSeconds(5).WithFailureThreshold(6)).
+		WithLivenessProbe(probe("/healthz").WithPeriodSeconds(10).WithTimeoutSeconds(5).WithFailureThreshold(6).WithTerminationGracePeriodSeconds(hungGrace)).
 		WithTerminationMessagePolicy(corev1.TerminationMessageFallbackToLogsOnError).
 		WithSecurityContext(corev1ac.SecurityContext().
 			WithRunAsNonRoot(true).
