@@ -203,10 +203,14 @@ func (p *Pod) disconnect(ctx context.Context, request *dataplanev1alpha1.Disconn
 	return c, err
 }
 
-// about refuses an answer that is not about the connection that was asked for.
+// about refuses an answer that is not about the connection that was asked for,
+// or that cannot be.
 func (p *Pod) about(c *dataplanev1alpha1.Connection, name string) error {
 	if c.GetName() != name {
 		return p.nonsense(fmt.Errorf("asked for %q, it answered with %q", name, c.GetName()))
+	}
+	if err := check(c, time.Now()); err != nil {
+		return p.nonsense(err)
 	}
 	return nil
 }

@@ -58,8 +58,9 @@ func (p *Pod) list(ctx context.Context, after string, limit int32) iter.Seq2[*da
 			}
 			timer.Reset(p.timeout)
 			p.calls.learn(answered)
+			now := time.Now()
 			for _, c := range chunk.GetConnections() {
-				if err := p.inOrder(c.GetName(), after); err != nil {
+				if err := errors.Join(p.inOrder(c.GetName(), after), check(c, now)); err != nil {
 					yield(nil, p.nonsense(err))
 					return
 				}

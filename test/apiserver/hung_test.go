@@ -29,13 +29,13 @@ func (r *room) others(names []string) {
 	r.call(call{method: http.MethodPost, path: path("shop", names[2], "disconnect"), body: "{}"}).object(http.StatusCreated)
 }
 
-// codes counts how requests were answered, the longer the test the more.
-type codes struct {
+// tally counts how requests were answered, by code.
+type tally struct {
 	sync.WaitGroup
 	of [600]atomic.Int32
 }
 
-func (c *codes) send(r *room, what call) {
+func (c *tally) send(r *room, what call) {
 	c.Go(func() { c.of[r.call(what).code].Add(1) })
 }
 
@@ -43,7 +43,7 @@ func TestAHungPodDoesNotUseUpTheServer(t *testing.T) {
 	r := newRoom(t, podTimeout(10*time.Second))
 	silent := r.silentPod("mallory", "echo", "echo-silent")
 	names := r.pod("shop", "echo", "echo-a").connect(10)
-	var got codes
+	var got tally
 	defer got.Wait()
 	name := string(silent.id) + "-00000000"
 	for range 500 {
@@ -58,7 +58,7 @@ func TestAHungPodDoesNotUseUpTheServer(t *testing.T) {
 func TestManyHungPodsDoNotUseUpTheServer(t *testing.T) {
 	r := newRoom(t, podTimeout(10*time.Second), func(c *apiserver.Config) { c.PerUser = 40 })
 	names := r.pod("shop", "echo", "echo-a").connect(10)
-	var got codes
+	var got tally
 	defer got.Wait()
 	for i := range 30 {
 		silent := r.silentPod("mallory", "echo", fmt.Sprintf("echo-%d", i))

@@ -4,6 +4,7 @@
 package apiserver
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -12,9 +13,13 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/uuid"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	"github.com/wsproxy/wsproxy/apiserver/fleet"
@@ -72,19 +77,49 @@ func TestAPodWithTheCertificateOfAnotherProxyIsNotBelieved(t *testing.T) {
 	}
 }
 
-// liar is a pod that lists what it is told to.
+// liar is a pod that says what it is told to.
 type liar struct {
 	dataplanev1alpha1.UnimplementedConnectionsServer
-	names []string
+	says []*dataplanev1alpha1.Connection
 }
 
 // List implements the service.
 func (l *liar) List(_ *dataplanev1alpha1.ListRequest, stream grpc.ServerStreamingServer[dataplanev1alpha1.ListResponse]) error {
-	chunk := &dataplanev1alpha1.ListResponse{}
-	for _, name := range l.names {
-		chunk.Connections = append(chunk.Connections, &dataplanev1alpha1.Connection{Name: name})
+	return stream.Send(&dataplanev1alpha1.ListResponse{Connections: l.says})
+}
+
+// Get implements the service.
+func (l *liar) Get(_ context.Context, r *dataplanev1alpha1.GetRequest) (*dataplanev1alpha1.GetResponse, error) {
+	for _, c := range l.says {
+		if c.GetName() == r.GetName() {
+			return &dataplanev1alpha1.GetResponse{Connection: c}, nil
+		}
 	}
-	return stream.Send(chunk)
+	return nil, status.Error(codes.NotFound, "")
+}
+
+// Disconnect implements the service.
+func (l *liar) Disconnect(ctx context.Context, r *dataplanev1alpha1.DisconnectRequest) (*dataplanev1alpha1.DisconnectResponse, error) {
+	answer, err := l.Get(ctx, &dataplanev1alpha1.GetRequest{Name: r.GetName()})
+	return &dataplanev1alpha1.DisconnectResponse{Connection: answer.GetConnection()}, err
+}
+
+// saying is a connection that can be believed.
+func saying(name string) *dataplanev1alpha1.Connection {
+	return &dataplanev1alpha1.Connection{
+		Name: name, Uid: string(uuid.NewUUID()), Phase: dataplanev1alpha1.Phase_PHASE_OPEN,
+		ConnectedAt: timestamppb.Now(), LastActiveAt: timestamppb.Now(),
+	}
+}
+
+// run answers at the pod's address with any server.
+func (r *room) run(p *pod, connections dataplanev1alpha1.ConnectionsServer, options ...grpc.ServerOption) {
+	r.Helper()
+	pair := r.authority.Pair(r.T, dataplanev1alpha1.ServerName(p.namespace, p.proxy))
+	server := grpc.NewServer(append(options, grpc.Creds(credentials.NewServerTLSFromCert(&pair)))...)
+	dataplanev1alpha1.RegisterConnectionsServer(server, connections)
+	p.run(r.T, r.port, server.Serve, server.Stop)
+	r.add(p)
 }
 
 func TestAPodCannotSpeakForAnother(t *testing.T) {
@@ -100,13 +135,9 @@ func TestAPodCannotSpeakForAnother(t *testing.T) {
 		p := newPod("shop", "liar", fmt.Sprintf("liar-%d", i), someUID())
 		l := &liar{}
 		for _, name := range lies {
-			l.names = append(l.names, strings.Replace(name, "%s", string(p.id), 1))
+			l.says = append(l.says, saying(strings.Replace(name, "%s", string(p.id), 1)))
 		}
-		pair := r.authority.Pair(t, dataplanev1alpha1.ServerName("shop", "liar"))
-		server := grpc.NewServer(grpc.Creds(credentials.NewServerTLSFromCert(&pair)))
-		dataplanev1alpha1.RegisterConnectionsServer(server, l)
-		p.run(t, r.port, server.Serve, server.Stop)
-		r.add(p)
+		r.run(p, l)
 		a := r.get(path("shop"))
 		var got []string
 		for _, c := range a.list().Items {
@@ -121,5 +152,23 @@ func TestAPodCannotSpeakForAnother(t *testing.T) {
 		}
 		r.remove(p)
 		p.stop()
+	}
+}
+
+func TestAPodCannotMakeAListUnreadable(t *testing.T) {
+	r := newRoom(t)
+	want := r.pod("shop", "echo", "echo-a").connect(2)
+	p := newPod("mallory", "liar", "liar-a", someUID())
+	name := string(p.id) + "-00000001"
+	bad := saying(name)
+	bad.ConnectedAt = timestamppb.New(time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC))
+	r.run(p, &liar{says: []*dataplanev1alpha1.Connection{bad}})
+	a := r.get(path(""))
+	if got := namesOf(a.list()); !slices.Equal(got, want) || !strings.Contains(a.header.Get("Warning"), "mallory/liar-a") {
+		t.Errorf("lists %v, warning %q", got, a.header.Get("Warning"))
+	}
+	r.get(path("mallory", name)).refusal(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "")
+	if a := r.call(call{method: http.MethodDelete, path: path("mallory", name)}); a.code < 500 || strings.Contains(string(a.body), "20000") {
+		t.Errorf("a delete is answered %d: %s", a.code, a.body)
 	}
 }
