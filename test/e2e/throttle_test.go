@@ -22,14 +22,14 @@ const (
 	// replicas of the aggregated API server.
 	changesAtOnce, changesPerSecond, replicas = 100, 50, 2
 	// impatience is how many disconnects a user sends at a time.
-	impatience = 1000
-	// tooManyChanges is what the server says; the kube-apiserver has its own words.
+	impatience = 50
+	// tooManyChanges is what the server says.
 	tooManyChanges = "too many changes by this user, others are not affected"
 )
 
 func TestAThousandDisconnectsByOneUserAreThrottledAndAnotherUserIsNotAffected(t *testing.T) {
 	r := newRoom(t, "e2e-throttle", 1)
-	clients := r.talk(r.proxy("echo", nil), thousand+20)
+	clients := r.connect(r.proxy("echo", nil), thousand+20, 0.2)
 	names := held(t, clients)
 	hers, his := names[:thousand], names[thousand:]
 	alice, bob := r.account("alice", operatorRole), r.account("bob", operatorRole)
@@ -42,18 +42,22 @@ func TestAThousandDisconnectsByOneUserAreThrottledAndAnotherUserIsNotAffected(t 
 	select {
 	case <-flood.throttled:
 	case <-time.After(time.Minute):
-		t.Error("nobody was told to wait within a minute")
+		t.Fatal("nobody was told to wait within a minute")
 	}
 	// At the same time somebody else is served as always.
 	var served []time.Time
 	for _, name := range his {
-		bob.must(t, http.MethodPost, connectionPath(r.namespace, name, "disconnect"), `{"code":4002,"reason":"by bob"}`).connection(t, http.StatusCreated)
+		got, err := bob.patiently(t.Context(), http.MethodPost, connectionPath(r.namespace, name, "disconnect"), `{"code":4002,"reason":"by bob"}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.connection(t, http.StatusCreated)
 		served = append(served, time.Now())
 		ended.add(end{4002, "by bob"}, name)
 	}
 	flooding.Wait()
 	took := flood.last.Sub(start)
-	t.Logf("%d disconnects in %v: %d accepted, %d refused; the other user's %d took %v, %d refusals followed",
+	t.Logf("%d disconnects in %v: %d accepted, %d refused; the other user's %d took %v, %d refusals followed the first",
 		len(hers), took.Round(time.Millisecond), len(flood.accepted), len(flood.refusals), len(his), served[len(served)-1].Sub(served[0]).Round(time.Millisecond), flood.refusedAfter(served[0]))
 
 	for _, err := range flood.errors {
@@ -66,14 +70,24 @@ func TestAThousandDisconnectsByOneUserAreThrottledAndAnotherUserIsNotAffected(t 
 	if flood.refusedAfter(served[0]) == 0 {
 		t.Error("nothing was refused any more when the other user was served, so this shows nothing")
 	}
-	longest := 0
+	ours, longest := 0, 0
 	for _, refusal := range flood.refusals {
-		refusal.refuses(t, http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, tooManyChanges)
 		after, err := strconv.Atoi(refusal.header.Get("Retry-After"))
-		if err != nil || after < 1 || after > 60 || int(refusal.status.Details.RetryAfterSeconds) != after {
+		if err != nil || after < 1 || after > 60 {
 			t.Fatalf("Retry-After is %q: %s", refusal.header.Get("Retry-After"), refusal.body)
 		}
 		longest = max(longest, after)
+		// The kube-apiserver turns away a flood as well, before it comes to us.
+		if refusal.status.Message == tooManyChanges {
+			ours++
+			refusal.refuses(t, http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, tooManyChanges)
+			if int(refusal.status.Details.RetryAfterSeconds) != after {
+				t.Errorf("Retry-After is %d: %s", after, refusal.body)
+			}
+		}
+	}
+	if ours == 0 {
+		t.Error("the aggregated API server has refused nothing")
 	}
 	ended.add(end{4003, "by alice"}, flood.accepted...)
 	r.ends(clients, ended)
@@ -86,6 +100,17 @@ func TestAThousandDisconnectsByOneUserAreThrottledAndAnotherUserIsNotAffected(t 
 		ended.add(byAdministrator, rest[0])
 		r.ends(clients, ended)
 	})
+}
+
+// patiently asks again where a pod did not answer, as kubectl does: on a machine
+// that is busy with a flood, it may be late. Who is told to wait is not patient.
+func (a *account) patiently(ctx context.Context, method, path, body string) (got reply, err error) {
+	for range 10 {
+		if got, err = a.ask(ctx, method, path, body); err != nil || got.code != http.StatusServiceUnavailable {
+			break
+		}
+	}
+	return got, err
 }
 
 // flood is a user who disconnects many connections, as fast as can be, and does
@@ -111,7 +136,7 @@ func (f *flood) send(ctx context.Context, names []string) {
 	for range impatience {
 		sending.Go(func() {
 			for name := range next {
-				got, err := f.ask(ctx, http.MethodPost, connectionPath(f.namespace, name, "disconnect"), `{"code":4003,"reason":"by alice"}`)
+				got, err := f.patiently(ctx, http.MethodPost, connectionPath(f.namespace, name, "disconnect"), `{"code":4003,"reason":"by alice"}`)
 				f.note(name, got, err)
 			}
 		})
