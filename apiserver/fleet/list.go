@@ -6,6 +6,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -19,10 +20,16 @@ const (
 	// place. So pods that are silent, however many, do not keep the others from
 	// being asked.
 	hedge = 50 * time.Millisecond
-	// patience is how many timeouts of a pod a whole list may take, when pods go on
-	// and on.
+	// patience is how many timeouts of a pod a whole list may take, however a pod
+	// goes on and on.
 	patience = 3
+	// maxEntries connections with maxTexts bytes of text are taken of one pod for one
+	// list: about 200 MiB until it is sent. Pages stay far below.
+	maxEntries = 100_000
+	maxTexts   = 64 << 20
 )
+
+var errTooMany = fmt.Errorf("more than %d connections or %d bytes of text", maxEntries, maxTexts)
 
 // Query is what a list asks for.
 type Query struct {
@@ -136,6 +143,7 @@ func collect(ctx context.Context, q Query, pod *Pod) ([]Entry, error) {
 		limit = int32(enough)
 	}
 	var entries []Entry
+	size := 0
 	for c, err := range pod.list(ctx, after, limit) {
 		if errors.Is(err, errGone) {
 			return nil, nil
@@ -145,6 +153,12 @@ func collect(ctx context.Context, q Query, pod *Pod) ([]Entry, error) {
 		}
 		e := Entry{pod, c}
 		if q.Keep == nil || q.Keep(e) {
+			for _, text := range texts(c) {
+				size += len(text)
+			}
+			if len(entries) == maxEntries || size > maxTexts {
+				return entries, pod.unanswered("lists more than is taken at a time, which pages would not", errTooMany)
+			}
 			entries = append(entries, e)
 		}
 		if q.Limit > 0 && len(entries) == enough {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -170,5 +172,91 @@ func TestAPodCannotMakeAListUnreadable(t *testing.T) {
 	r.get(path("mallory", name)).refusal(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "")
 	if a := r.call(call{method: http.MethodDelete, path: path("mallory", name)}); a.code < 500 || strings.Contains(string(a.body), "20000") {
 		t.Errorf("a delete is answered %d: %s", a.code, a.body)
+	}
+}
+
+// A pod that goes on listing is cut off before it has filled the memory.
+func TestAPodThatListsWithoutEnd(t *testing.T) {
+	r := newRoom(t)
+	want := r.pod("shop", "echo", "echo-a").connect(2)
+	for what, text := range map[string]string{"many": "", "large": strings.Repeat("x", 4000)} {
+		p := newPod("mallory", "liar", "liar-"+what, someUID())
+		e := &endless{pod: p, text: text}
+		r.run(p, e)
+		result, err := r.server.Fleet.List(t.Context(), fleet.Query{Pods: r.server.Fleet.Pods(func(*fleet.Pod) bool { return true })})
+		if err != nil || len(result.Unanswered) != 1 || result.Unanswered[0].Pod.Name != p.name {
+			t.Errorf("%s: %v, unanswered: %v", what, err, result.Unanswered)
+		}
+		names := map[string]bool{}
+		for _, e := range result.Entries {
+			names[e.Connection.GetName()] = true
+		}
+		if !names[want[0]] || !names[want[1]] || len(names) > 100_002 {
+			t.Errorf("%s: lists %d", what, len(names))
+		}
+		if mib := e.sent.Load() >> 20; mib > 128 {
+			t.Errorf("%s: %d MiB were taken", what, mib)
+		}
+		r.remove(p)
+		p.stop()
+	}
+}
+
+// endless lists connections for ever.
+type endless struct {
+	dataplanev1alpha1.UnimplementedConnectionsServer
+	pod  *pod
+	text string
+	sent atomic.Int64
+}
+
+// List implements the service.
+func (e *endless) List(_ *dataplanev1alpha1.ListRequest, stream grpc.ServerStreamingServer[dataplanev1alpha1.ListResponse]) error {
+	for n := 0; ; {
+		chunk := &dataplanev1alpha1.ListResponse{}
+		for range 500 {
+			c := saying(fmt.Sprintf("%s-%08d", e.pod.id, n))
+			c.Path = e.text
+			chunk.Connections = append(chunk.Connections, c)
+			n++
+		}
+		if err := stream.Send(chunk); err != nil {
+			return err
+		}
+		e.sent.Add(int64(proto.Size(chunk)))
+	}
+}
+
+// A pod that says something now and then does not hold up a list for ever.
+func TestAPodThatTrickles(t *testing.T) {
+	const timeout = 300 * time.Millisecond
+	r := newRoom(t, podTimeout(timeout))
+	p := newPod("mallory", "liar", "liar-a", someUID())
+	r.run(p, &trickle{pod: p, every: timeout / 3})
+	a := r.get(path("mallory"))
+	if !strings.Contains(a.header.Get("Warning"), "mallory/liar-a") {
+		t.Errorf("warning %q", a.header.Get("Warning"))
+	}
+}
+
+// trickle lists a connection every now and then, for ever.
+type trickle struct {
+	dataplanev1alpha1.UnimplementedConnectionsServer
+	pod   *pod
+	every time.Duration
+}
+
+// List implements the service.
+func (e *trickle) List(_ *dataplanev1alpha1.ListRequest, stream grpc.ServerStreamingServer[dataplanev1alpha1.ListResponse]) error {
+	for n := 0; ; n++ {
+		c := saying(fmt.Sprintf("%s-%08d", e.pod.id, n))
+		if err := stream.Send(&dataplanev1alpha1.ListResponse{Connections: []*dataplanev1alpha1.Connection{c}}); err != nil {
+			return err
+		}
+		select {
+		case <-stream.Context().Done():
+			return nil
+		case <-time.After(e.every):
+		}
 	}
 }
