@@ -29,22 +29,51 @@ const (
 
 // List implements rest.Lister. It never hides that a pod did not answer.
 func (s *Storage) List(ctx context.Context, options *internalversion.ListOptions) (runtime.Object, error) {
-	list, unanswered, err := s.list(ctx, options)
+	page, err := s.page(ctx, options, nil)
 	if err != nil {
 		return nil, err
 	}
-	if len(unanswered) > 0 {
-		warning.AddWarning(ctx, "", incomplete(unanswered))
+	list := &connectionsv1alpha1.WebSocketConnectionList{Items: make([]connectionsv1alpha1.WebSocketConnection, 0, len(page.entries))}
+	for _, e := range page.entries {
+		list.Items = append(list.Items, *objectOf(e))
+	}
+	list.ResourceVersion, list.Continue = page.version(), page.token()
+	if missing := names(page.unanswered); len(missing) > 0 {
+		list.Annotations = map[string]string{connectionsv1alpha1.AnnotationUnansweredPods: strings.Join(missing, ",")}
+		warning.AddWarning(ctx, "", incomplete(missing))
 	}
 	return list, nil
 }
 
-// list returns a page and the pods whose connections it lacks.
-func (s *Storage) list(ctx context.Context, options *internalversion.ListOptions) (*connectionsv1alpha1.WebSocketConnectionList, []*fleet.Unanswered, error) {
+// page is a part of a list, or all of it.
+type page struct {
+	entries []fleet.Entry
+	// unanswered are the pods whose connections are missing.
+	unanswered []*fleet.Unanswered
+	// at is when the first page was made.
+	at   int64
+	more bool
+}
+
+// version is the same for all pages. Nothing can be resumed from it; it says when
+// the list was made.
+func (p *page) version() string { return strconv.FormatInt(p.at, 10) }
+
+// token leads to the next page; it is empty where there is none.
+func (p *page) token() string {
+	if !p.more {
+		return ""
+	}
+	return position{After: p.entries[len(p.entries)-1].Connection.GetName(), Version: p.at}.token()
+}
+
+// page asks the pods for a page; also, where it is not nil, leaves some out.
+func (s *Storage) page(ctx context.Context, options *internalversion.ListOptions, also func(*fleet.Pod) bool) (*page, error) {
 	if err := checkVersion(options); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	chosen := selectionOf(request.NamespaceValue(ctx), options)
+	chosen.also = also
 	from := position{Version: s.now().UnixMicro()}
 	query := fleet.Query{Keep: chosen.keep()}
 	if options != nil {
@@ -52,28 +81,16 @@ func (s *Storage) list(ctx context.Context, options *internalversion.ListOptions
 		if options.Continue != "" {
 			p, err := parseToken(options.Continue)
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 			from, query.After = p, p.After
 		}
 	}
 	result, err := s.choose(ctx, chosen, query)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	list := &connectionsv1alpha1.WebSocketConnectionList{Items: make([]connectionsv1alpha1.WebSocketConnection, 0, len(result.Entries))}
-	for _, e := range result.Entries {
-		list.Items = append(list.Items, *objectOf(e))
-	}
-	// Nothing can be resumed from this version; it says when the list was made.
-	list.ResourceVersion = strconv.FormatInt(from.Version, 10)
-	if result.More {
-		list.Continue = position{After: result.Entries[len(result.Entries)-1].Connection.GetName(), Version: from.Version}.token()
-	}
-	if len(result.Unanswered) > 0 {
-		list.Annotations = map[string]string{connectionsv1alpha1.AnnotationUnansweredPods: strings.Join(names(result.Unanswered), ",")}
-	}
-	return list, result.Unanswered, nil
+	return &page{entries: result.Entries, unanswered: result.Unanswered, at: from.Version, more: result.More}, nil
 }
 
 // choose asks the pods that can have what is wanted.
@@ -120,14 +137,17 @@ func names(unanswered []*fleet.Unanswered) []string {
 }
 
 // incomplete says which pods are missing, in one line.
-func incomplete(unanswered []*fleet.Unanswered) string {
-	all := names(unanswered)
-	text := fmt.Sprintf("%d data-plane pods did not answer, their connections are missing: ", len(all))
-	if len(all) == 1 {
-		text = "1 data-plane pod did not answer, its connections are missing: "
+func incomplete(missing []string) string {
+	if len(missing) == 1 {
+		return "1 data-plane pod did not answer, its connections are missing: " + missing[0]
 	}
-	if more := len(all) - maxNamed; more > 0 {
-		return text + fmt.Sprintf("%s and %d more", strings.Join(all[:maxNamed], ", "), more)
+	return fmt.Sprintf("%d data-plane pods did not answer, their connections are missing: %s", len(missing), few(missing))
+}
+
+// few names as many as can be read.
+func few(pods []string) string {
+	if more := len(pods) - maxNamed; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(pods[:maxNamed], ", "), more)
 	}
-	return text + strings.Join(all, ", ")
+	return strings.Join(pods, ", ")
 }

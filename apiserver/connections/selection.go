@@ -56,6 +56,8 @@ type selection struct {
 	namespace string // Empty: all.
 	labels    labels.Selector
 	fields    fields.Selector
+	// also, where it is not nil, leaves pods out.
+	also func(*fleet.Pod) bool
 }
 
 func selectionOf(namespace string, options *internalversion.ListOptions) selection {
@@ -73,6 +75,9 @@ func selectionOf(namespace string, options *internalversion.ListOptions) selecti
 // here: all connections of a pod have the same ones.
 func (s selection) pod(p *fleet.Pod) bool {
 	if s.namespace != "" && p.Namespace != s.namespace || !s.labels.Matches(labelsOf(p)) {
+		return false
+	}
+	if s.also != nil && !s.also(p) {
 		return false
 	}
 	of := fields.Set{fieldNamespace: p.Namespace, fieldProxy: p.Proxy, fieldPod: p.Name}

@@ -32,7 +32,7 @@ type Throttle struct {
 	options Options
 
 	mu sync.Mutex
-	// buckets is guarded by mu: of two first changes at the same time one makes it.
+	// buckets is guarded by mu, and so is what is in them.
 	buckets *lru.Cache
 }
 
@@ -51,28 +51,32 @@ func New(options Options) *Throttle {
 // the burst, which would be too much for ever. It returns 0, or, when the user
 // has to wait, how long; then nothing is taken.
 func (t *Throttle) Take(user string, cost int) (wait time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	now := t.options.Now()
-	bucket := t.bucket(user)
-	reservation := bucket.ReserveN(now, min(cost, t.options.Burst))
+	// What is reserved and given back is whole again only if nobody reserved in
+	// between.
+	reservation := t.bucketLocked(user).ReserveN(now, min(cost, t.options.Burst))
 	if wait = reservation.DelayFrom(now); wait > 0 {
 		reservation.CancelAt(now)
 	}
 	return wait
 }
 
-// TakeMore makes a change for which one has been taken count as more by extra, but
-// together never as more than the burst. It returns what Take does: how long to
-// wait before both are there.
-func (t *Throttle) TakeMore(user string, extra int) (wait time.Duration) {
-	if wait = t.Take(user, min(extra, t.options.Burst-1)); wait > 0 {
-		wait += time.Duration(float64(time.Second) / t.options.PerSecond)
+// Charge makes a change for which one has been taken count as more, from so many
+// on that have been charged to so many, but all together never as more than the
+// burst. They are taken even where they are not there: the change goes on, and
+// the next one has to wait for them as well.
+func (t *Throttle) Charge(user string, from, to int) {
+	most := t.options.Burst - 1
+	if cost := min(to, most) - min(from, most); cost > 0 {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.bucketLocked(user).ReserveN(t.options.Now(), cost)
 	}
-	return wait
 }
 
-func (t *Throttle) bucket(user string) *rate.Limiter {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (t *Throttle) bucketLocked(user string) *rate.Limiter {
 	if known, ok := t.buckets.Get(user); ok {
 		return known.(*rate.Limiter)
 	}

@@ -42,7 +42,7 @@ func TestWhatCostsMoreThanTheBurstIsPossible(t *testing.T) {
 	}
 }
 
-func TestWhatTurnsOutToCostMoreIsPossibleAfterTheWait(t *testing.T) {
+func TestWhatTurnsOutToCostMoreIsPaidAfterwards(t *testing.T) {
 	for _, burst := range []int{1, 2, 5} {
 		now := time.Unix(1767323045, 0)
 		throttle := New(Options{PerSecond: 10, Burst: burst, Now: func() time.Time { return now }})
@@ -50,16 +50,15 @@ func TestWhatTurnsOutToCostMoreIsPossibleAfterTheWait(t *testing.T) {
 		if wait := throttle.Take("alice", 1); wait != 0 {
 			t.Errorf("with a burst of %d the last one waits %v", burst, wait)
 		}
-		wait := throttle.TakeMore("alice", 1000)
-		if want := time.Duration(burst) * 100 * time.Millisecond; burst > 1 && wait != want || burst == 1 && wait != 0 {
-			t.Errorf("with a burst of %d the rest waits %v, want %v", burst, wait, want)
+		// The bucket is empty; a collection of any size costs one burst.
+		for charged := range 1000 {
+			throttle.Charge("alice", charged, charged+1)
 		}
-		now = now.Add(max(wait, 100*time.Millisecond))
-		if one, more := throttle.Take("alice", 1), throttle.TakeMore("alice", 1000); one+more != 0 {
-			t.Errorf("with a burst of %d it still waits %v and %v after that", burst, one, more)
+		if wait, want := throttle.Take("alice", 1), time.Duration(burst)*100*time.Millisecond; wait != want {
+			t.Errorf("with a burst of %d the next waits %v, want %v", burst, wait, want)
 		}
-		if wait := throttle.Take("alice", 1); wait != 100*time.Millisecond {
-			t.Errorf("with a burst of %d the next waits %v", burst, wait)
+		if wait := throttle.Take("bob", 1); wait != 0 {
+			t.Errorf("another waits %v", wait)
 		}
 	}
 }
@@ -96,5 +95,23 @@ func TestThoseWhoComeFirstTogetherShareABucket(t *testing.T) {
 	together.Wait()
 	if n := taken.Load(); n != 5 {
 		t.Errorf("%d were let through, want 5", n)
+	}
+}
+
+func TestRefusalsAtTheSameTimeCostNothing(t *testing.T) {
+	now := time.Unix(1767323045, 0)
+	throttle := New(Options{PerSecond: 50, Burst: 100, Now: func() time.Time { return now }})
+	throttle.Take("alice", 100)
+	var together sync.WaitGroup
+	for range 64 {
+		together.Go(func() {
+			for range 100 {
+				throttle.Take("alice", 1)
+			}
+		})
+	}
+	together.Wait()
+	if wait := throttle.Take("alice", 1); wait != 20*time.Millisecond {
+		t.Errorf("after 6400 refusals the next waits %v", wait)
 	}
 }
