@@ -11,7 +11,7 @@ import (
 )
 
 // ours are the kinds of which a release has objects.
-const ours = "crd,apiservice,clusterrole,clusterrolebinding,role,rolebinding,serviceaccount,service,deployment,poddisruptionbudget"
+const ours = "crd,apiservice,flowschema,clusterrole,clusterrolebinding,role,rolebinding,serviceaccount,service,deployment,poddisruptionbudget"
 
 // clean removes what a test leaves.
 func clean(t *testing.T) {
