@@ -98,10 +98,7 @@ func (s *Storage) choose(ctx context.Context, chosen selection, query fleet.Quer
 	if name, only := chosen.name(); only {
 		return s.selectOne(ctx, chosen, query, name)
 	}
-	if err := s.fleet.Ready(); err != nil {
-		return fleet.Result{}, unavailable("", err.Error())
-	}
-	query.Pods = s.fleet.Pods(chosen.pod)
+	query.Pods = chosen.pod
 	result, err := s.fleet.List(ctx, query)
 	if err != nil {
 		return fleet.Result{}, apiError(ctx, "", err)

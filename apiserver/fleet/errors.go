@@ -16,6 +16,16 @@ import (
 // been.
 var ErrUnknown = errors.New("there is no such connection")
 
+// Why a pod is not asked any more.
+var (
+	// errRemoved: the pod is gone, and all its connections with it.
+	errRemoved = errors.New("the pod is gone")
+	// errReplaced: there is another way to ask it, or somebody else to be asked for.
+	errReplaced = errors.New("the pod has changed")
+	// errStopped: the fleet does not run any more.
+	errStopped = errors.New("this server is about to end")
+)
+
 // Refused is the answer of a pod that it will not do what it was asked. Its code
 // is one of those that the protocol names.
 type Refused struct{ Code codes.Code }
@@ -53,12 +63,15 @@ func (p *Pod) unanswered(why string, cause error) *Unanswered {
 	return &Unanswered{Pod: p, Why: why}
 }
 
-// explain makes of the error of a call what callers can decide by: errGone,
-// ErrUnknown, *Refused or *Unanswered.
+// explain makes of the error of a call what callers can decide by:
+// errRemoved, errReplaced, ErrUnknown, *Refused or *Unanswered.
 func (p *Pod) explain(err error) error {
 	select {
 	case <-p.gone:
-		return errGone
+		if errors.Is(p.reason, errStopped) {
+			return &Unanswered{Pod: p, Why: "is not asked any more: " + errStopped.Error()}
+		}
+		return p.reason
 	default:
 	}
 	s := status.Convert(err)

@@ -55,6 +55,8 @@ type Fleet struct {
 	pods map[types.UID]*Pod
 	// changed is closed, and replaced, whenever pods changes.
 	changed chan struct{}
+	// stopped says that Run has ended.
+	stopped bool
 }
 
 // New returns a Fleet that knows no pod before it runs. The error says that it
@@ -106,8 +108,9 @@ func (f *Fleet) Run(ctx context.Context) {
 	f.informer.RunWithContext(ctx)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.stopped = true
 	for uid, pod := range f.pods {
-		pod.close()
+		pod.close(errStopped)
 		delete(f.pods, uid)
 	}
 }
@@ -115,12 +118,27 @@ func (f *Fleet) Run(ctx context.Context) {
 // Synced reports whether all pods are known that there were when Run began.
 func (f *Fleet) Synced() bool { return f.synced() }
 
-// Ready returns nil when Synced does, else an error for those who ask too soon.
+// Ready returns nil from when Synced does until Run ends, else an error for those
+// who ask too soon or too late. Who looks for pods first and asks then, knows
+// that those were all.
 func (f *Fleet) Ready() error {
 	if !f.Synced() {
 		return errors.New("the data-plane pods have not been listed yet")
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stopped {
+		return errStopped
+	}
 	return nil
+}
+
+// again returns the pod that has taken the place of one that was replaced, or nil
+// when it is gone.
+func (f *Fleet) again(p *Pod) *Pod {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.pods[p.target.uid]
 }
 
 // Pods returns the pods that have connections and match, in the order of their
@@ -152,10 +170,15 @@ func (f *Fleet) set(object any) {
 	if asked && known != nil && known.target == t {
 		return
 	}
-	f.dropLocked(t.uid)
-	if !asked {
+	if f.stopped {
 		return
 	}
+	if !asked {
+		f.dropLocked(t.uid, errRemoved)
+		return
+	}
+	f.dropLocked(t.uid, errReplaced)
+	// Whoever asked the old one finds the new one: both happen under the lock.
 	made, err := newPod(t, &f.options)
 	if err != nil {
 		f.options.Logger.Error(err, "Pod cannot be asked", "namespace", t.namespace, "pod", t.name)
@@ -187,16 +210,16 @@ func (f *Fleet) forget(object any) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.dropLocked(pod.UID)
+	f.dropLocked(pod.UID, errRemoved)
 }
 
-func (f *Fleet) dropLocked(uid types.UID) {
+func (f *Fleet) dropLocked(uid types.UID, reason error) {
 	pod := f.pods[uid]
 	if pod == nil {
 		return
 	}
 	delete(f.pods, uid)
-	pod.close()
+	pod.close(reason)
 	f.noteLocked()
 	f.options.Logger.V(1).Info("Pod is not asked any more", "pod", pod.String())
 }

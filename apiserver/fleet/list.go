@@ -33,8 +33,8 @@ var errTooMany = fmt.Errorf("more than %d connections or %d bytes of text", maxE
 
 // Query is what a list asks for.
 type Query struct {
-	// Pods are the ones to ask, in the order of their prefixes.
-	Pods []*Pod
+	// Pods chooses the ones to ask; nil: all.
+	Pods func(*Pod) bool
 	// After: only connections with names greater than this one; empty: from the
 	// first.
 	After string
@@ -65,7 +65,8 @@ type answer struct {
 
 // List asks the pods. Where there is a limit, it begins with the first one and
 // asks more at a time when those do not fill the page or take long: a page of
-// large pods asks one or two of them. The error says that ctx ended.
+// large pods asks one or two of them. The error says that ctx ended, or that the
+// pods are not known.
 func (f *Fleet) List(ctx context.Context, q Query) (Result, error) {
 	limited, cancel := context.WithTimeout(ctx, patience*f.options.Timeout)
 	defer cancel()
@@ -73,9 +74,15 @@ func (f *Fleet) List(ctx context.Context, q Query) (Result, error) {
 	defer asking.Wait()
 	defer cancel() // Before it is waited for those that are still asked.
 
-	q.Pods = from(q.Pods, q.After)
-	answers := make([]answer, len(q.Pods))
-	answered := make(chan int, len(q.Pods))
+	if q.Pods == nil {
+		q.Pods = func(*Pod) bool { return true }
+	}
+	pods := from(f.Pods(q.Pods), q.After)
+	if err := f.Ready(); err != nil {
+		return Result{}, err
+	}
+	answers := make([]answer, len(pods))
+	answered := make(chan int, len(pods))
 	window := maxAsked
 	if q.Limit > 0 {
 		window = 1
@@ -84,13 +91,13 @@ func (f *Fleet) List(ctx context.Context, q Query) (Result, error) {
 	defer tick.Stop()
 
 	var begun, settled, have int
-	for settled < len(q.Pods) && (q.Limit == 0 || have <= q.Limit) {
-		for n := quick(answers[settled:begun]); begun < len(q.Pods) && n < window; n++ {
+	for settled < len(pods) && (q.Limit == 0 || have <= q.Limit) {
+		for n := quick(answers[settled:begun]); begun < len(pods) && n < window; n++ {
 			i := begun
 			begun++
 			answers[i].began = time.Now()
 			asking.Go(func() {
-				answers[i].entries, answers[i].err = collect(limited, q, q.Pods[i])
+				answers[i].entries, answers[i].err = f.collect(limited, q, pods[i])
 				answered <- i
 			})
 		}
@@ -100,7 +107,7 @@ func (f *Fleet) List(ctx context.Context, q Query) (Result, error) {
 		case <-tick.C:
 		}
 		window = min(2*window, maxAsked)
-		for settled < len(q.Pods) && answers[settled].settled {
+		for settled < len(pods) && answers[settled].settled {
 			have += len(answers[settled].entries)
 			settled++
 		}
@@ -131,7 +138,23 @@ func from(pods []*Pod, after string) []*Pod {
 	return nil
 }
 
-// collect asks one pod. It asks for one connection above the limit, which says
+// collect asks one pod, and again when it has changed meanwhile.
+func (f *Fleet) collect(ctx context.Context, q Query, pod *Pod) ([]Entry, error) {
+	for {
+		entries, err := collect(ctx, q, pod)
+		switch {
+		case errors.Is(err, errRemoved):
+			return nil, nil
+		case !errors.Is(err, errReplaced):
+			return entries, err
+		}
+		if pod = f.again(pod); pod == nil || !q.Pods(pod) {
+			return nil, nil
+		}
+	}
+}
+
+// collect asks one pod once. It asks for one connection above the limit, which says
 // that there is more.
 func collect(ctx context.Context, q Query, pod *Pod) ([]Entry, error) {
 	after := ""
@@ -145,9 +168,6 @@ func collect(ctx context.Context, q Query, pod *Pod) ([]Entry, error) {
 	var entries []Entry
 	size := 0
 	for c, err := range pod.list(ctx, after, limit) {
-		if errors.Is(err, errGone) {
-			return nil, nil
-		}
 		if err != nil {
 			return entries, err
 		}

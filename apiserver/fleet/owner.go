@@ -41,20 +41,27 @@ func (f *Fleet) Disconnect(ctx context.Context, namespace string, request *datap
 // ask asks the owner of the connection. Two pods may share a prefix, though
 // hardly ever, so an owner that does not know the name is not the last word.
 func (f *Fleet) ask(ctx context.Context, namespace, name string, question func(*Pod) (*dataplanev1alpha1.Connection, error)) (Entry, error) {
-	owners, err := f.owners(ctx, namespace, name)
-	if err != nil {
-		return Entry{}, err
-	}
-	for _, pod := range owners {
-		c, err := question(pod)
-		switch {
-		case err == nil:
-			return Entry{pod, c}, nil
-		case !errors.Is(err, ErrUnknown) && !errors.Is(err, errGone):
+	for {
+		owners, err := f.owners(ctx, namespace, name)
+		if err != nil {
 			return Entry{}, err
 		}
+		changed := false
+		for _, pod := range owners {
+			c, err := question(pod)
+			switch {
+			case err == nil:
+				return Entry{pod, c}, nil
+			case errors.Is(err, errReplaced):
+				changed = true
+			case !errors.Is(err, ErrUnknown) && !errors.Is(err, errRemoved):
+				return Entry{}, err
+			}
+		}
+		if !changed {
+			return Entry{}, ErrUnknown
+		}
 	}
-	return Entry{}, ErrUnknown
 }
 
 // owners returns the pods that may have issued the name. Before it says
@@ -64,12 +71,12 @@ func (f *Fleet) owners(ctx context.Context, namespace, name string) ([]*Pod, err
 	if _, _, ok := dataplanev1alpha1.ParseName(name); !ok {
 		return nil, ErrUnknown
 	}
-	if err := f.Ready(); err != nil {
-		return nil, err
-	}
 	prefix := name[:dataplanev1alpha1.PodPrefixLength]
 	if pods, _ := f.known(namespace, prefix); len(pods) > 0 {
 		return pods, nil
+	}
+	if err := f.Ready(); err != nil {
+		return nil, err
 	}
 	prefixes, err := f.looks.look(ctx, namespace)
 	if err != nil {

@@ -21,9 +21,6 @@ import (
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
 
-// errGone says that the pod went away, and all its connections with it.
-var errGone = errors.New("the pod is gone")
-
 // Pod is one data-plane pod that can be asked. Namespace and Proxy are what its
 // certificate was verified against: it cannot speak for others.
 type Pod struct {
@@ -42,8 +39,9 @@ type Pod struct {
 	// young is until when the pod may refuse connections before that is its answer:
 	// its process listens a moment after its container is said to run.
 	young time.Time
-	// gone is closed when the pod is not to be asked any more.
-	gone chan struct{}
+	// gone is closed when the pod is not to be asked any more, after reason was set.
+	gone   chan struct{}
+	reason error
 
 	mu sync.Mutex
 	// why, guarded by mu, is the problem that was logged last; empty since the pod
@@ -107,14 +105,16 @@ const retryReads = `{"methodConfig": [{
 // String is "namespace/name".
 func (p *Pod) String() string { return p.Namespace + "/" + p.Name }
 
-// close ends the calls that are under way; they fail with errGone.
-func (p *Pod) close() {
+// close ends the calls that are under way. They fail with the reason: errRemoved,
+// errReplaced or errStopped.
+func (p *Pod) close(reason error) {
+	p.reason = reason
 	close(p.gone)
 	_ = p.conn.Close()
 }
 
-// ask asks one question. The error is errGone, ErrUnknown, *Refused or
-// *Unanswered; reached says that the question came as far as a connection to the
+// ask asks one question. The error is errRemoved, errReplaced, ErrUnknown, *Refused
+// or *Unanswered; reached says that the question came as far as a connection to the
 // pod.
 func (p *Pod) ask(ctx context.Context, question func(ctx context.Context, options ...grpc.CallOption) error) (reached bool, err error) {
 	leave, err := p.enter(ctx)
@@ -195,6 +195,10 @@ func (p *Pod) disconnect(ctx context.Context, request *dataplanev1alpha1.Disconn
 	})
 	if err == nil {
 		err = p.about(c, request.GetName())
+	}
+	if reached && errors.Is(err, errReplaced) {
+		// It was asked, so it is not asked again.
+		err = &Unanswered{Pod: p, Why: "changed while it was asked"}
 	}
 	var unanswered *Unanswered
 	if errors.As(err, &unanswered) {

@@ -17,7 +17,7 @@ import (
 
 // list yields the pod's connections with names greater than after, in the order
 // of their names: at most limit of them, or all where limit is 0. It ends after
-// an error, which is errGone or *Unanswered.
+// an error, which is errRemoved, errReplaced or *Unanswered.
 func (p *Pod) list(ctx context.Context, after string, limit int32) iter.Seq2[*dataplanev1alpha1.Connection, error] {
 	return func(yield func(*dataplanev1alpha1.Connection, error) bool) {
 		leave, err := p.enter(ctx)
@@ -87,7 +87,7 @@ func (p *Pod) inOrder(name, after string) error {
 func (p *Pod) unlisted(err error) error {
 	err = p.explain(err)
 	var missing *Unanswered
-	if errors.Is(err, errGone) || errors.As(err, &missing) {
+	if errors.Is(err, errRemoved) || errors.Is(err, errReplaced) || errors.As(err, &missing) {
 		return err
 	}
 	return p.nonsense(err)
