@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 
+	"google.golang.org/grpc/codes"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -41,8 +42,11 @@ func (s *Storage) end(ctx context.Context, namespace, name string, how ending) (
 		if err != nil {
 			return fleet.Entry{}, err
 		}
-		if err := how.check(entry); err != nil || how.dryRun {
+		if err := how.check(entry); err != nil {
 			return entry, err
+		}
+		if how.dryRun {
+			return entry, mayEnd(entry)
 		}
 	}
 	return s.fleet.Disconnect(ctx, namespace, &dataplanev1alpha1.DisconnectRequest{
@@ -65,6 +69,14 @@ func (how ending) check(e fleet.Entry) error {
 	}
 	if version := versionOf(e.Connection); how.version != "" && how.version != version {
 		return conflict("resourceVersion", how.version, version)
+	}
+	return nil
+}
+
+// mayEnd says what the pod would: that a connection is closing already.
+func mayEnd(e fleet.Entry) error {
+	if e.Connection.GetPhase() == dataplanev1alpha1.Phase_PHASE_CLOSING {
+		return &fleet.Refused{Code: codes.FailedPrecondition}
 	}
 	return nil
 }

@@ -139,6 +139,9 @@ func TestDisconnect(t *testing.T) {
 	if s := ask(names[0], "", wish).refusal(http.StatusConflict, metav1.StatusReasonConflict, ""); !strings.Contains(s.Message, "closing already") {
 		t.Error(s.Message)
 	}
+	ask(names[0], "?dryRun=All", wish).refusal(http.StatusConflict, metav1.StatusReasonConflict, "")
+	// Who deletes is content with that.
+	r.call(call{method: http.MethodDelete, path: path("shop", names[0]) + "?dryRun=All"}).object(http.StatusOK)
 	wish.UID = "another"
 	ask(names[1], "", wish).refusal(http.StatusConflict, metav1.StatusReasonConflict, "")
 	ask(names[2], "", "{}").object(http.StatusCreated)
