@@ -33,10 +33,15 @@ var (
 // place where that is decided.
 func apiError(ctx context.Context, name string, err error) error {
 	var refused *fleet.Refused
+	var unanswered *fleet.Unanswered
 	var decided apierrors.APIStatus
 	switch {
 	case errors.As(err, &decided):
 		return err
+	case errors.As(err, &unanswered) && unanswered.MayHappen:
+		// Without a time to retry after: clients would take what they did themselves
+		// for a conflict.
+		return apierrors.NewTimeoutError(unanswered.Error()+": what was asked of it may still happen", 0)
 	case errors.Is(err, fleet.ErrUnknown):
 		return apierrors.NewNotFound(resource, name)
 	case errors.As(err, &refused):

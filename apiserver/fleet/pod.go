@@ -17,9 +17,15 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
+
+// clocks is how far those of a pod and of this server may be apart: a change that
+// comes later is not made, and one that comes at once must be.
+const clocks = 5 * time.Second
 
 // Pod is one data-plane pod that can be asked. Namespace and Proxy are what its
 // certificate was verified against: it cannot speak for others.
@@ -189,7 +195,9 @@ func (p *Pod) get(ctx context.Context, name string) (c *dataplanev1alpha1.Connec
 
 func (p *Pod) disconnect(ctx context.Context, request *dataplanev1alpha1.DisconnectRequest) (c *dataplanev1alpha1.Connection, err error) {
 	reached, err := p.ask(ctx, func(ctx context.Context, options ...grpc.CallOption) error {
-		answer, err := p.client.Disconnect(ctx, request, options...)
+		timely := proto.CloneOf(request)
+		timely.NotAfter = timestamppb.New(time.Now().Add(max(p.timeout, clocks)))
+		answer, err := p.client.Disconnect(ctx, timely, options...)
 		c = answer.GetConnection()
 		return err
 	})

@@ -6,6 +6,7 @@ package control
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/go-logr/logr"
 	"google.golang.org/grpc/codes"
@@ -35,7 +36,7 @@ func (c *connections) Get(_ context.Context, r *dataplanev1alpha1.GetRequest) (*
 }
 
 // Disconnect implements the service.
-func (c *connections) Disconnect(_ context.Context, r *dataplanev1alpha1.DisconnectRequest) (*dataplanev1alpha1.DisconnectResponse, error) {
+func (c *connections) Disconnect(ctx context.Context, r *dataplanev1alpha1.DisconnectRequest) (*dataplanev1alpha1.DisconnectResponse, error) {
 	how, err := disconnectOf(r)
 	if err != nil {
 		return nil, err
@@ -47,6 +48,10 @@ func (c *connections) Disconnect(_ context.Context, r *dataplanev1alpha1.Disconn
 	if uid := entry.ID().UID(); r.GetUid() != "" && r.GetUid() != uid {
 		return nil, status.Errorf(codes.Aborted, "uid: %q: the connection's is %q", r.GetUid(), uid)
 	}
+	if err := late(ctx, r); err != nil {
+		c.logger.Info("Connection is not disconnected, because the request is too old", "connection", r.GetName(), "user", how.User, "notAfter", r.GetNotAfter().AsTime())
+		return nil, err
+	}
 	switch err := entry.Disconnect(how); {
 	case errors.Is(err, registry.ErrClosing):
 		return nil, status.Error(codes.FailedPrecondition, err.Error())
@@ -55,6 +60,17 @@ func (c *connections) Disconnect(_ context.Context, r *dataplanev1alpha1.Disconn
 	}
 	c.logger.Info("Connection is being disconnected", "connection", r.GetName(), "code", how.Code, "reason", how.Reason, "user", how.User)
 	return &dataplanev1alpha1.DisconnectResponse{Connection: entry.Describe()}, nil
+}
+
+// late refuses what the caller does not wait for any more.
+func late(ctx context.Context, r *dataplanev1alpha1.DisconnectRequest) error {
+	if err := ctx.Err(); err != nil {
+		return status.FromContextError(err).Err()
+	}
+	if r.GetNotAfter() != nil && time.Now().After(r.GetNotAfter().AsTime()) {
+		return status.Error(codes.DeadlineExceeded, "the request came after its time")
+	}
+	return nil
 }
 
 func (c *connections) find(name string) (*registry.Entry, error) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
@@ -117,6 +118,9 @@ func TestDisconnectRefusesWithTheFieldAtFault(t *testing.T) {
 	refused(func(r *dataplanev1alpha1.DisconnectRequest) { r.Reason = strings.Repeat("x", 124) }, codes.InvalidArgument, "has 124 bytes, must have at most 123")
 	refused(func(r *dataplanev1alpha1.DisconnectRequest) { r.GracePeriodMilliseconds = -1 }, codes.InvalidArgument, "gracePeriodMilliseconds: -1")
 	refused(func(r *dataplanev1alpha1.DisconnectRequest) { r.Uid = "another" }, codes.Aborted, `uid: "another"`)
+	refused(func(r *dataplanev1alpha1.DisconnectRequest) {
+		r.NotAfter = timestamppb.New(time.Now().Add(-time.Second))
+	}, codes.DeadlineExceeded, "after its time")
 	refused(func(r *dataplanev1alpha1.DisconnectRequest) { r.Name = "another" }, codes.NotFound, `"another"`)
 	if how := e.Connection().(*connection).closing; how != nil {
 		t.Errorf("a refused request disconnected: %+v", how)

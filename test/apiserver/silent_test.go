@@ -45,14 +45,20 @@ func TestAListSaysWhatItLacks(t *testing.T) {
 	for _, c := range []call{
 		{path: path("shop", name)},
 		{path: path("shop") + "?fieldSelector=metadata.name%3D" + name},
-		{method: http.MethodDelete, path: path("shop", name)},
-		{method: http.MethodPost, path: path("shop", name, "disconnect"), body: "{}"},
 		// It ends the others and says that it could not end all.
 		{method: http.MethodDelete, path: path("shop")},
 	} {
 		a := r.call(c)
 		if s := a.refusal(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, ""); !strings.Contains(s.Message, "shop/echo-silent") || a.header.Get("Retry-After") == "" {
 			t.Errorf("%s %s: %q, Retry-After %q", c.method, c.path, s.Message, a.header.Get("Retry-After"))
+		}
+	}
+	for _, c := range []call{
+		{method: http.MethodDelete, path: path("shop", name)},
+		{method: http.MethodPost, path: path("shop", name, "disconnect"), body: "{}"},
+	} {
+		if a := r.call(c); a.code != http.StatusServiceUnavailable && a.code != http.StatusGatewayTimeout || !strings.Contains(string(a.body), "shop/echo-silent") {
+			t.Errorf("%s %s: %d: %s", c.method, c.path, a.code, a.body)
 		}
 	}
 	if l := r.get(path("shop") + "?fieldSelector=status.phase%3DClosing").list(); len(l.Items) != 50 {

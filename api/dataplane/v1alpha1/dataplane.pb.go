@@ -1553,7 +1553,13 @@ type DisconnectRequest struct {
 	// in milliseconds. 0: the built-in 5,000.
 	GracePeriodMilliseconds int32 `protobuf:"varint,5,opt,name=grace_period_milliseconds,json=gracePeriodMilliseconds,proto3" json:"grace_period_milliseconds,omitempty"`
 	// Who asked for it, for the log.
-	User          string `protobuf:"bytes,6,opt,name=user,proto3" json:"user,omitempty"`
+	User string `protobuf:"bytes,6,opt,name=user,proto3" json:"user,omitempty"`
+	// The pod does nothing once its clock is past this time: a process that was
+	// stopped must not end a connection long after the caller was told that nobody
+	// knows. Absent: it has no such time. The deadline of the call is no
+	// substitute, because it begins when the pod reads the request. Callers leave
+	// room for clocks that differ.
+	NotAfter      *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1628,6 +1634,13 @@ func (x *DisconnectRequest) GetUser() string {
 		return x.User
 	}
 	return ""
+}
+
+func (x *DisconnectRequest) GetNotAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotAfter
+	}
+	return nil
 }
 
 type DisconnectResponse struct {
@@ -1790,14 +1803,15 @@ const file_dataplane_v1alpha1_dataplane_proto_rawDesc = "" +
 	"\vconnections\x18\x01 \x03(\v2&.wsproxy.dataplane.v1alpha1.ConnectionR\vconnections\x12\x15\n" +
 	"\x06pod_id\x18\x02 \x01(\tR\x05podId\x12\x1c\n" +
 	"\tremaining\x18\x03 \x01(\x03R\tremaining\x12\x14\n" +
-	"\x05clock\x18\x04 \x01(\x03R\x05clock\"\xb5\x01\n" +
+	"\x05clock\x18\x04 \x01(\x03R\x05clock\"\xee\x01\n" +
 	"\x11DisconnectRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\x05R\x04code\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12:\n" +
 	"\x19grace_period_milliseconds\x18\x05 \x01(\x05R\x17gracePeriodMilliseconds\x12\x12\n" +
-	"\x04user\x18\x06 \x01(\tR\x04user\"\\\n" +
+	"\x04user\x18\x06 \x01(\tR\x04user\x127\n" +
+	"\tnot_after\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\"\\\n" +
 	"\x12DisconnectResponse\x12F\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\v2&.wsproxy.dataplane.v1alpha1.ConnectionR\n" +
@@ -1878,24 +1892,25 @@ var file_dataplane_v1alpha1_dataplane_proto_depIdxs = []int32{
 	24, // 14: wsproxy.dataplane.v1alpha1.Connection.closing_since:type_name -> google.protobuf.Timestamp
 	16, // 15: wsproxy.dataplane.v1alpha1.GetResponse.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
 	16, // 16: wsproxy.dataplane.v1alpha1.ListResponse.connections:type_name -> wsproxy.dataplane.v1alpha1.Connection
-	16, // 17: wsproxy.dataplane.v1alpha1.DisconnectResponse.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
-	1,  // 18: wsproxy.dataplane.v1alpha1.Configuration.Apply:input_type -> wsproxy.dataplane.v1alpha1.ApplyRequest
-	3,  // 19: wsproxy.dataplane.v1alpha1.Configuration.Status:input_type -> wsproxy.dataplane.v1alpha1.StatusRequest
-	5,  // 20: wsproxy.dataplane.v1alpha1.Configuration.Drain:input_type -> wsproxy.dataplane.v1alpha1.DrainRequest
-	18, // 21: wsproxy.dataplane.v1alpha1.Connections.Get:input_type -> wsproxy.dataplane.v1alpha1.GetRequest
-	20, // 22: wsproxy.dataplane.v1alpha1.Connections.List:input_type -> wsproxy.dataplane.v1alpha1.ListRequest
-	22, // 23: wsproxy.dataplane.v1alpha1.Connections.Disconnect:input_type -> wsproxy.dataplane.v1alpha1.DisconnectRequest
-	2,  // 24: wsproxy.dataplane.v1alpha1.Configuration.Apply:output_type -> wsproxy.dataplane.v1alpha1.ApplyResponse
-	4,  // 25: wsproxy.dataplane.v1alpha1.Configuration.Status:output_type -> wsproxy.dataplane.v1alpha1.StatusResponse
-	6,  // 26: wsproxy.dataplane.v1alpha1.Configuration.Drain:output_type -> wsproxy.dataplane.v1alpha1.DrainResponse
-	19, // 27: wsproxy.dataplane.v1alpha1.Connections.Get:output_type -> wsproxy.dataplane.v1alpha1.GetResponse
-	21, // 28: wsproxy.dataplane.v1alpha1.Connections.List:output_type -> wsproxy.dataplane.v1alpha1.ListResponse
-	23, // 29: wsproxy.dataplane.v1alpha1.Connections.Disconnect:output_type -> wsproxy.dataplane.v1alpha1.DisconnectResponse
-	24, // [24:30] is the sub-list for method output_type
-	18, // [18:24] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	24, // 17: wsproxy.dataplane.v1alpha1.DisconnectRequest.not_after:type_name -> google.protobuf.Timestamp
+	16, // 18: wsproxy.dataplane.v1alpha1.DisconnectResponse.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
+	1,  // 19: wsproxy.dataplane.v1alpha1.Configuration.Apply:input_type -> wsproxy.dataplane.v1alpha1.ApplyRequest
+	3,  // 20: wsproxy.dataplane.v1alpha1.Configuration.Status:input_type -> wsproxy.dataplane.v1alpha1.StatusRequest
+	5,  // 21: wsproxy.dataplane.v1alpha1.Configuration.Drain:input_type -> wsproxy.dataplane.v1alpha1.DrainRequest
+	18, // 22: wsproxy.dataplane.v1alpha1.Connections.Get:input_type -> wsproxy.dataplane.v1alpha1.GetRequest
+	20, // 23: wsproxy.dataplane.v1alpha1.Connections.List:input_type -> wsproxy.dataplane.v1alpha1.ListRequest
+	22, // 24: wsproxy.dataplane.v1alpha1.Connections.Disconnect:input_type -> wsproxy.dataplane.v1alpha1.DisconnectRequest
+	2,  // 25: wsproxy.dataplane.v1alpha1.Configuration.Apply:output_type -> wsproxy.dataplane.v1alpha1.ApplyResponse
+	4,  // 26: wsproxy.dataplane.v1alpha1.Configuration.Status:output_type -> wsproxy.dataplane.v1alpha1.StatusResponse
+	6,  // 27: wsproxy.dataplane.v1alpha1.Configuration.Drain:output_type -> wsproxy.dataplane.v1alpha1.DrainResponse
+	19, // 28: wsproxy.dataplane.v1alpha1.Connections.Get:output_type -> wsproxy.dataplane.v1alpha1.GetResponse
+	21, // 29: wsproxy.dataplane.v1alpha1.Connections.List:output_type -> wsproxy.dataplane.v1alpha1.ListResponse
+	23, // 30: wsproxy.dataplane.v1alpha1.Connections.Disconnect:output_type -> wsproxy.dataplane.v1alpha1.DisconnectResponse
+	25, // [25:31] is the sub-list for method output_type
+	19, // [19:25] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_dataplane_v1alpha1_dataplane_proto_init() }

@@ -260,7 +260,7 @@ type ConnectionsClient interface {
 	// sides and answers with it in the phase CLOSING. Errors: NOT_FOUND;
 	// FAILED_PRECONDITION while it is closing already; ABORTED where the uid of the
 	// request is not the connection's; INVALID_ARGUMENT for a code or a reason
-	// that RFC 6455 forbids, naming the field.
+	// that RFC 6455 forbids, naming the field; DEADLINE_EXCEEDED after not_after.
 	Disconnect(ctx context.Context, in *DisconnectRequest, opts ...grpc.CallOption) (*DisconnectResponse, error)
 }
 
@@ -328,7 +328,7 @@ type ConnectionsServer interface {
 	// sides and answers with it in the phase CLOSING. Errors: NOT_FOUND;
 	// FAILED_PRECONDITION while it is closing already; ABORTED where the uid of the
 	// request is not the connection's; INVALID_ARGUMENT for a code or a reason
-	// that RFC 6455 forbids, naming the field.
+	// that RFC 6455 forbids, naming the field; DEADLINE_EXCEEDED after not_after.
 	Disconnect(context.Context, *DisconnectRequest) (*DisconnectResponse, error)
 	mustEmbedUnimplementedConnectionsServer()
 }
