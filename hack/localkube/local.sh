@@ -123,9 +123,10 @@ local_kubeconfig() {
 	echo "$STATE/kubeconfig"
 }
 
-# exec, so that the caller's signals reach the command and its exit code the caller.
+# exec, so that the caller's signals reach the command and its exit code the caller. Helm is there as soon as
+# hack/helm/binary has built it, which hack/deploy makes it do.
 local_shell() { # [COMMAND...]
 	need_up
 	exec nsenter --net="$(node_namespace 1)" \
-		env KUBECONFIG="$STATE/kubeconfig" KUBECACHEDIR="$STATE/kubectl-cache" PATH="$BIN:$PATH" "$@"
+		env KUBECONFIG="$STATE/kubeconfig" KUBECACHEDIR="$STATE/kubectl-cache" PATH="$BIN:$(dirname "$("$parts/../helm/binary" --path)"):$PATH" "$@"
 }
