@@ -36,7 +36,7 @@ type mappingDocument struct {
 	bodies map[string]string
 }
 
-// mappingRow is a row of a table whose last column is the test.
+// mappingRow is a row of a table. The last column of each is the test.
 type mappingRow struct {
 	cells []string
 	// The first code of a column; empty where there is none.
@@ -70,10 +70,12 @@ func readMapping(t *testing.T) *mappingDocument {
 		case strings.HasPrefix(line, "#"):
 			anchor = strings.ReplaceAll(strings.ToLower(regexp.MustCompile(`[^A-Za-z0-9 -]`).ReplaceAllString(strings.TrimLeft(line, "# "), "")), " ", "-")
 		case strings.HasPrefix(line, "|---"):
-			header = cells(previous)
+			if header = cells(previous); header[len(header)-1] != "test" {
+				t.Errorf("a table has the last column %q, want test: %s", header[len(header)-1], previous)
+			}
 		case !strings.HasPrefix(line, "|"):
 			header = nil
-		case header != nil && header[len(header)-1] == "test":
+		case header != nil:
 			d.rows = append(d.rows, rowOf(t, header, line))
 		}
 		previous = line
