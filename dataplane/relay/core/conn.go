@@ -124,6 +124,13 @@ func (c *Conn) TakeEffects() Effects {
 	return e
 }
 
+// HasEffects says whether TakeEffects would return anything. Every change of phase
+// has one.
+func (c *Conn) HasEffects() bool {
+	e := &c.effects
+	return e.Rearm || e.Detach || e.Dial || e.Reset != [2]bool{}
+}
+
 // TakesRearm says, and forgets, that Next may have moved forward. It is for the
 // one call after which no other effect is possible, Resume.
 func (c *Conn) TakesRearm() bool {

@@ -24,7 +24,8 @@
 // Calls are serialised by the driver. For each side one writer at a time does:
 // Take, write, Wrote. The bytes of a Receive are referred to by the next Take of
 // the other side, so the buffer they are in may be read into again only after
-// that Take's Wrote. Between a Take of one side and its Wrote there is no Receive
+// that Take's Wrote, or after Kept, by which a driver that does not wait for
+// sockets says that one took a part: then Rest, write, Wrote or Kept again. Between a Take of one side and its Wrote there is no Receive
 // from the other: what came could not be passed on, and that is the backpressure.
 // Everything else may be called meanwhile, but for Attached. After any call the
 // driver looks at Pending of both sides and at Effects, and at Next where they

@@ -16,8 +16,10 @@ type outbound struct {
 	pong int
 	// mid says that what was made ready ends within a frame.
 	mid bool
-	// taken says that a Take waits for its Wrote.
-	taken bool
+	// taken says that a Take waits for its Wrote; kept that what is left of it is in
+	// memory of ours, its first skip bytes having been written.
+	taken, kept bool
+	skip        int
 	// broken says that a write failed: nothing more is written. The leg is lost
 	// only when its reader says so, because a close frame may still be read.
 	broken bool
@@ -29,6 +31,10 @@ type outbound struct {
 	// written counts the bytes that the socket took.
 	written uint64
 }
+
+// maxIdleReady bounds the list that an idle connection keeps for its next batch,
+// at 24 bytes each. A batch has one element, but for control frames.
+const maxIdleReady = 2
 
 // pass passes bytes on that came from a side: to the other side, or into the
 // hold, or, where the other side may not be told any more, nowhere.
@@ -149,10 +155,14 @@ func (c *Conn) Wrote(now Instant, to Side, n int, failed bool) {
 	out.taken = false
 	out.written += uint64(n)
 	if to == Upstream {
-		c.hold.wrote(c, n, failed)
+		c.hold.wrote(c, out.skip+n, failed)
 	}
+	out.kept, out.skip = false, 0
 	clear(out.ready)
 	out.ready = out.ready[:0]
+	if cap(out.ready) > maxIdleReady {
+		out.ready = nil
+	}
 	if failed {
 		out.broken = true
 		c.effects.Rearm = true // for a ping that waited for the socket

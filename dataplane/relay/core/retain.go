@@ -189,6 +189,7 @@ func (h *retained) makeReady(c *Conn) {
 	if len(out.ready) > 0 || !h.due(c) {
 		return
 	}
+	out.kept = true // It is ours, not in a driver's buffer.
 	if h.replays(c) {
 		h.replaying = true
 		out.ready = append(out.ready, h.replay[:h.replayCount(c)]...)

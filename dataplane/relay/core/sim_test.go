@@ -81,6 +81,7 @@ type sim struct {
 	gone      [2]bool
 	armed     Instant
 	closingAt Instant
+	phase     Phase // the last one that the driver saw
 	finishing bool
 	replayed  int
 }
@@ -360,6 +361,9 @@ func (s *sim) write(from Side) {
 		}
 		p.to.fromProxy = append(p.to.fromProxy, slices.Concat(p.batch...)[p.done:p.done+room]...)
 		p.done += room
+		if p.done < total && s.rng.IntN(3) == 0 {
+			s.keep(from)
+		}
 		return
 	}
 	if p.done == total {
@@ -370,6 +374,18 @@ func (s *sim) write(from Side) {
 		s.conn.Wrote(s.now, from.Other(), p.done, failed)
 		s.after(fmt.Sprintf("wrote %d of %d bytes to %s, failed: %v", p.done, total, p.to.name, failed))
 	}
+}
+
+// keep is what a driver does that does not wait for a socket: it uses its buffer
+// for something else and goes on with what the core kept.
+func (s *sim) keep(from Side) {
+	p := &s.pumps[from]
+	s.conn.Kept(from.Other(), p.done)
+	for i := range p.buffer {
+		p.buffer[i] = 0xdd
+	}
+	p.batch, p.done = slices.Clone(s.conn.Rest(from.Other())), 0
+	s.event("kept what the %s did not take", from.Other())
 }
 
 // deliver makes a peer receive some of what the kernel has for it.
@@ -429,6 +445,10 @@ func (s *sim) rearm() {
 // after does what a driver does after every call.
 func (s *sim) after(what string) {
 	s.event("%s", what)
+	if phase := s.conn.Phase(); phase != s.phase && !s.conn.HasEffects() {
+		s.fault("after %s: another phase, %v, without an effect", what, phase)
+	}
+	s.phase = s.conn.Phase()
 	e := s.conn.TakeEffects()
 	if e.Detach {
 		s.detach(e.Farewell)

@@ -1,0 +1,138 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package core
+
+import (
+	"slices"
+
+	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
+)
+
+// A driver that does not wait for a socket says with Kept how much of a batch it
+// took, and goes on with Rest when it takes more.
+
+// Kept says that the socket of a side took the first n bytes of what Take, or
+// Rest, returned, and takes no more for now. What is left is copied, so the
+// buffer of the Receive that it came in may be used again; Rest returns it. The
+// side still waits for its Wrote, which then counts only what Rest returned.
+func (c *Conn) Kept(to Side, n int) {
+	out := &c.legs[to].out
+	if !out.taken {
+		return
+	}
+	out.written += uint64(n)
+	n += out.skip
+	done := n
+	if to == Upstream {
+		done = c.hold.wrotePart(c, n)
+	}
+	out.skip = n - done
+	if out.kept {
+		// It is ours already.
+		out.ready = drop(out.ready, done)
+		return
+	}
+	left := -done
+	for _, b := range out.ready {
+		left += len(b)
+	}
+	rest := make([]byte, 0, left)
+	for _, b := range drop(out.ready, done) {
+		rest = append(rest, b...)
+	}
+	clear(out.ready)
+	out.ready = append(out.ready[:0], rest)
+	out.kept = true
+}
+
+// Rest returns what is left to be written of a batch since Kept; nil where no
+// batch of that side waits.
+func (c *Conn) Rest(to Side) [][]byte {
+	out := &c.legs[to].out
+	if !out.taken || !out.kept {
+		return nil
+	}
+	if out.skip == 0 {
+		return out.ready
+	}
+	return drop(slices.Clone(out.ready), out.skip)
+}
+
+// drop drops the first n bytes of a batch, in place.
+func drop(batch [][]byte, n int) [][]byte {
+	for len(batch) > 0 && n >= len(batch[0]) {
+		n -= len(batch[0])
+		batch = batch[1:]
+	}
+	if n > 0 {
+		batch[0] = batch[0][n:]
+	}
+	return batch
+}
+
+// wrotePart goes through the batch of which the first n bytes were handed over,
+// and says how many of its bytes are no longer needed to know what the others
+// are: n, or less where that is within a frame's header or a control frame.
+func (h *retained) wrotePart(c *Conn, n int) int {
+	if h.replaying {
+		return n
+	}
+	batch := c.legs[Upstream].out.ready
+	first := batch[0]
+	if len(batch) > 1 {
+		first = slices.Concat(batch...)
+	}
+	done, ends, end, at := h.start.until(first, n)
+	h.delivered += uint64(ends)
+	if ends > 0 {
+		h.partial, h.unhealable = nil, false
+	}
+	switch {
+	case h.unhealable:
+	case c.retains():
+		_, rest := h.start.after(first[:done], done)
+		h.partial = append(h.partial, rest...)
+		if len(h.partial) > c.settings.BufferBytes {
+			h.partial, h.unhealable = nil, true
+		}
+	case end < done || ends == 0:
+		h.partial, h.unhealable = nil, true
+	}
+	h.start = at
+	if c.settings.AutoReconnect {
+		h.mark(c.legs[Upstream].out.written)
+	}
+	return done
+}
+
+// until goes over the first n bytes of b, which begins at s, but not into a
+// header or a control frame that does not end there. It returns how far it came,
+// the number of messages that end on the way and where the last of them does, and
+// where the frames stand then.
+func (s scan) until(b []byte, n int) (done, ends, end int, at scan) {
+	for done < n {
+		if s.left == 0 {
+			h, size, err := wire.ParseHeader(b[done:])
+			if err == nil && h.Opcode.Control() {
+				size += int(h.Length)
+			}
+			if err != nil || done+size > n {
+				break
+			}
+			done += size
+			if h.Opcode.Control() {
+				continue
+			}
+			s = scan{left: h.Length, fin: h.Fin}
+		}
+		payload := min(s.left, uint64(n-done))
+		done += int(payload)
+		s.left -= payload
+		if s.left == 0 && s.fin {
+			ends++
+			end = done
+		}
+	}
+	return done, ends, end, s
+}

@@ -1,0 +1,125 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package core
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
+)
+
+// A socket takes any part of what there is, and the driver's buffer is used for
+// something else at once: the peer gets the same bytes.
+func TestWhatASocketDidNotTakeIsKept(t *testing.T) {
+	for _, autoReconnect := range []bool{false, true} {
+		for _, from := range bothSides {
+			all := slices.Concat(text(from, "one"), ping(from, "hi"), begin(from, "two"), last(from, ""), text(from, strings.Repeat("x", 200)), begin(from, "rest"))
+			for first := range all {
+				for _, second := range []int{0, 1, 7, len(all)} {
+					h := open(t, func(s *Settings) { s.AutoReconnect = autoReconnect })
+					buffer := slices.Clone(all)
+					h.Receive(h.now, from, buffer)
+					to := from.Other()
+					got := slices.Concat(h.Take(to)...)[:first]
+					h.Kept(to, first)
+					clear(buffer)
+					rest := slices.Concat(h.Rest(to)...)
+					n := min(second, len(rest))
+					got = append(got, rest[:n]...)
+					h.Kept(to, n)
+					rest = slices.Concat(h.Rest(to)...)
+					got = append(got, rest...)
+					h.wrote(to, len(rest), false)
+					if !bytes.Equal(got, all) {
+						t.Fatalf("first %d, then %d bytes: the %s got %q", first, n, to, got)
+					}
+					if h.Pending(to) || h.Rest(to) != nil {
+						t.Fatalf("first %d, then %d bytes: something is left", first, n)
+					}
+				}
+			}
+		}
+	}
+}
+
+// The upstream takes a part, a little more, and is lost: the next one gets every
+// message that was not handed over whole, from its start.
+func TestAMessageThatWasTakenInPartIsToldWhole(t *testing.T) {
+	one, two, three := text(Client, "one"), text(Client, "two"), text(Client, "three")
+	all := slices.Concat(one, two, ping(Client, "hi"), three)
+	for first := range all {
+		for second := range len(all) - first {
+			h := open(t, reconnecting)
+			h.receive(Client, all)
+			h.take(Upstream)
+			h.Kept(Upstream, first)
+			h.lose(Upstream, BrokenSocket)
+			h.wrote(Upstream, second, true)
+			h.attach()
+			var want []string
+			for i, end := range []int{len(one), len(one) + len(two), len(all)} {
+				if first+second < end {
+					want = append(want, "text "+[]string{"one", "two", "three"}[i])
+				}
+			}
+			if got := describe(h.written(Upstream)); !slices.Equal(got, want) {
+				t.Fatalf("%d and %d bytes were taken: the next upstream got %q, want %q", first, second, got, want)
+			}
+		}
+	}
+}
+
+// AutoReconnect may come while a socket is blocked, when a part of a message was
+// handed over and not kept.
+func TestAMessageThatWasNotKeptCannotBeHealed(t *testing.T) {
+	h := open(t, nil)
+	h.receive(Client, text(Client, "one"), text(Client, "two"))
+	h.take(Upstream)
+	h.Kept(Upstream, len(text(Client, "one"))+8)
+	h.apply(func(s *Settings) { s.AutoReconnect = true })
+	h.lose(Upstream, EndOfStream)
+	h.wrote(Upstream, 0, true)
+	h.wantEnd(ByNetwork, CauseUpstreamLost, wire.CloseServiceRestart)
+
+	h = open(t, nil)
+	h.receive(Client, text(Client, "one"), text(Client, "two"))
+	h.take(Upstream)
+	h.Kept(Upstream, len(text(Client, "one")))
+	h.apply(func(s *Settings) { s.AutoReconnect = true })
+	h.lose(Upstream, EndOfStream)
+	h.wrote(Upstream, 0, true)
+	h.attach()
+	h.want(Upstream, "text two")
+}
+
+// What is kept is exactly what was not taken, but for the begin of a header or a
+// control frame.
+func TestNoMoreIsKeptThanNeeded(t *testing.T) {
+	for _, to := range bothSides {
+		h := open(t, nil)
+		h.receive(to.Other(), text(to.Other(), strings.Repeat("x", 10000)))
+		h.take(to)
+		h.Kept(to, 9000)
+		if n := cap(h.legs[to].out.ready[0]); n > 1100 {
+			t.Errorf("to the %s: %d bytes are kept of about 1000", to, n)
+		}
+	}
+}
+
+// A list that was long once is not kept by an idle connection.
+func TestAnIdleConnectionKeepsNoLongList(t *testing.T) {
+	h := open(t, nil)
+	var many []byte
+	for range 1000 {
+		many = append(append(many, ping(Client, "x")...), text(Client, "y")...)
+	}
+	h.receive(Client, many)
+	h.written(Upstream)
+	if n := cap(h.legs[Upstream].out.ready); n > maxIdleReady {
+		t.Errorf("a list of %d is kept", n)
+	}
+}
