@@ -11,6 +11,7 @@ import (
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
 	"github.com/wsproxy/wsproxy/dataplane/relay/core"
+	"github.com/wsproxy/wsproxy/dataplane/relay/driver"
 )
 
 // Describe implements registry.Connection.
@@ -39,7 +40,7 @@ func (c *conn) describeLocked(into *dataplanev1alpha1.Connection) {
 	}
 	into.Subprotocol = said(c.agreed.Subprotocol, maxSaid)
 	into.Phase = phases[c.core.Phase()]
-	into.LastActiveAt = timestamppb.New(wall(c.core.LastActive()))
+	into.LastActiveAt = timestamppb.New(driver.Wall(c.core.LastActive()))
 	into.FromClient = c.trafficLocked(core.Client)
 	into.FromUpstream = c.trafficLocked(core.Upstream)
 	into.Upstream = c.upstreamLocked()
@@ -61,7 +62,7 @@ func (c *conn) trafficLocked(from core.Side) *dataplanev1alpha1.Traffic {
 
 // Disconnect implements registry.Connection.
 func (c *conn) Disconnect(how registry.Disconnect) error {
-	c.logger.Info("disconnect asked for", "user", how.User, "code", how.Code, "reason", how.Reason)
+	c.log("disconnect asked for", "user", how.User, "code", how.Code, "reason", how.Reason)
 	return c.disconnect(core.End{
 		By: core.ByAdmin, Cause: core.CauseDisconnected, Code: int(how.Code), Reason: how.Reason,
 	}, how)
@@ -82,10 +83,10 @@ func (c *conn) disconnect(end core.End, how registry.Disconnect) error {
 		c.cancel(c.ended)
 		return nil
 	}
-	if !c.core.Disconnect(now(), end, how.Grace) {
+	if !c.core.Disconnect(driver.Now(), end, how.Grace) {
 		return registry.ErrClosing
 	}
-	c.afterLocked()
+	c.Changed()
 	return nil
 }
 
@@ -97,6 +98,6 @@ func (c *conn) abort() {
 		c.cancel(&endedError{reason: "the proxy is stopped"})
 		return
 	}
-	c.core.Abort(now())
-	c.afterLocked()
+	c.core.Abort(driver.Now())
+	c.Changed()
 }

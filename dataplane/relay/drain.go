@@ -14,6 +14,7 @@ import (
 
 	"github.com/wsproxy/wsproxy/dataplane/registry"
 	"github.com/wsproxy/wsproxy/dataplane/relay/core"
+	"github.com/wsproxy/wsproxy/dataplane/relay/driver"
 	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
 )
 
@@ -47,6 +48,7 @@ func (s *Server) Drain(ctx context.Context) error {
 	if err != nil {
 		s.Close()
 	}
+	s.journal.flush(s.Logger)
 	s.Logger.Info("drain over")
 	return err
 }
@@ -78,7 +80,7 @@ func (c *conn) lastActive() core.Instant {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.core == nil {
-		return now()
+		return driver.Now()
 	}
 	return c.core.LastActive()
 }

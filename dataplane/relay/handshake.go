@@ -13,6 +13,7 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/config"
 	"github.com/wsproxy/wsproxy/dataplane/handshake"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
+	"github.com/wsproxy/wsproxy/dataplane/relay/tcp"
 	"github.com/wsproxy/wsproxy/dataplane/upstream"
 )
 
@@ -83,7 +84,7 @@ func (s *Server) connect(ctx context.Context, w http.ResponseWriter, r *http.Req
 	head := handshake.NewHead(r, cfg, c.id.Name())
 	up, err := s.Dialer.Connect(ctx, s.Config.Current, head, func(n int, err error) {
 		if err != nil {
-			c.logger.V(1).Info("attempt failed", "attempt", n+1, "error", err.Error())
+			c.debug("attempt failed", "attempt", n+1, "error", err.Error())
 		}
 	})
 	if err != nil {
@@ -99,7 +100,7 @@ func (s *Server) connect(ctx context.Context, w http.ResponseWriter, r *http.Req
 			code = statusClientGone
 		}
 		s.Metrics.Handshake(code)
-		c.logger.Info("connection not opened", "code", code, "error", err.Error())
+		c.log("connection not opened", "code", code, "error", err.Error())
 		return false
 	}
 	s.Metrics.Handshake(http.StatusSwitchingProtocols)
@@ -115,7 +116,7 @@ const statusClientGone = 499
 func (s *Server) answerFailure(ctx context.Context, w http.ResponseWriter, r *http.Request, c *conn, err error) {
 	if refused, ok := errors.AsType[*upstream.Refused](err); ok {
 		s.Metrics.Handshake(refused.Status)
-		c.logger.Info("upstream refused", "code", refused.Status, "upstream", refused.Address)
+		c.log("upstream refused", "code", refused.Status, "upstream", refused.Address)
 		if err := refused.Write(w); err != nil {
 			panic(http.ErrAbortHandler) // so that the client can tell that a part is missing
 		}
@@ -127,10 +128,10 @@ func (s *Server) answerFailure(ctx context.Context, w http.ResponseWriter, r *ht
 	}
 	if r.Context().Err() != nil {
 		s.Metrics.Handshake(statusClientGone)
-		c.logger.Info("client left before it was answered")
+		c.log("client left before it was answered")
 		return
 	}
-	c.logger.Info("no upstream", "error", err.Error())
+	c.log("no upstream", "error", err.Error())
 	s.refuse(w, r, upstream.Answer(err))
 }
 
@@ -147,7 +148,7 @@ func (s *Server) answer(w http.ResponseWriter, up *upstream.Upstream, c *conn) (
 		return nil, err
 	}
 	_ = sock.SetDeadline(time.Now().Add(answerTimeout)) // A dead socket fails the write below.
-	if buffered.Reader.Buffered() > 0 || tcpOf(sock).waiting() > 0 {
+	if buffered.Reader.Buffered() > 0 || tcp.InfoOf(sock).Waiting() > 0 {
 		// RFC 6455 section 4.1 has the client wait for the answer.
 		_, _ = handshake.Refuse(http.StatusBadRequest, "%s", errEarlyBytes).WriteTo(sock)
 		_ = sock.Close()

@@ -7,6 +7,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"flag"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -29,7 +31,29 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/upstream"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// goroutines says which driver the proxies under test have.
+var goroutines bool
+
+// overBothDrivers runs every test with the event loop and then with goroutines
+// alone. -driver=loop and -driver=pump choose one.
+type overBothDrivers struct{ *testing.M }
+
+var only = flag.String("driver", "", "run the tests over this driver only: loop or pump")
+
+func (m overBothDrivers) Run() (code int) {
+	flag.Parse()
+	for _, driver := range []string{"loop", "pump"} {
+		if *only != "" && *only != driver {
+			continue
+		}
+		fmt.Println("driver:", driver)
+		goroutines = driver == "pump"
+		code = max(code, m.M.Run())
+	}
+	return code
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(overBothDrivers{m}) }
 
 // patience bounds waits for what must happen; it is never what a test measures.
 const patience = 20 * time.Second
@@ -79,6 +103,7 @@ func startProxy(t *testing.T, snap *dataplanev1alpha1.Snapshot) *proxy {
 		Config: p.store, Registry: p.registry, Dialer: upstream.NewDialer(p.secrets), Logger: logger,
 		Metrics:             metrics.New(metrics.Sources{Connections: p.registry.Len, ConfigVersion: func() uint64 { return 0 }, Draining: func() bool { return false }}),
 		AcceptWhileDraining: 10 * time.Millisecond, IdleTimeout: 50 * time.Millisecond,
+		Goroutines: goroutines,
 	})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -17,9 +17,9 @@ type lifecycle struct {
 }
 
 // tellRegistryLocked reports a change of the phase or of the upstream. It is
-// called after every message, and costs nothing then.
+// called often, and costs nothing where nothing changed.
 func (c *conn) tellRegistryLocked() {
-	now := lifecycle{c.core.Phase(), c.legs[core.Upstream].sock != nil}
+	now := lifecycle{c.core.Phase(), c.release != nil}
 	if now == c.seen || now.phase == core.Done { // Its end was told by leave.
 		return
 	}
@@ -29,7 +29,7 @@ func (c *conn) tellRegistryLocked() {
 
 // upstreamLocked is the address of the upstream, empty while there is none.
 func (c *conn) upstreamLocked() string {
-	if c.legs[core.Upstream].sock == nil {
+	if c.release == nil {
 		return ""
 	}
 	return c.upstream

@@ -4,48 +4,29 @@
 package relay
 
 import (
+	"context"
 	"errors"
-	"net"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/wsproxy/wsproxy/dataplane/handshake"
 	"github.com/wsproxy/wsproxy/dataplane/relay/core"
+	"github.com/wsproxy/wsproxy/dataplane/relay/driver"
 	"github.com/wsproxy/wsproxy/dataplane/upstream"
 )
 
-// farewellTimeout bounds the sending of the last frame to an upstream that is
-// given up.
-const farewellTimeout = time.Second
-
 // detachLocked gives up the socket to the upstream.
 func (c *conn) detachLocked(farewell []byte) {
-	leg := &c.legs[core.Upstream]
-	sock := leg.sock
-	if sock == nil {
+	unacked, ok := c.driver.Detach(farewell)
+	if !ok {
 		return
 	}
-	c.core.Detached(leg.tcp.unacked())
-	leg.sock, leg.early, leg.tcp = nil, nil, tcp{}
-	leg.reading, leg.poked = false, false
-	if c.release != nil {
-		c.release()
-		c.release = nil
-	}
+	c.core.Detached(unacked)
+	c.releaseLocked()
 	if c.core.Attempt() == 1 {
 		c.tried = nil // Another outage.
 	}
 	c.failedLocked(c.upstream)
-	if farewell == nil {
-		_ = below(sock).Close()
-		return
-	}
-	go func() {
-		_ = sock.SetDeadline(time.Now().Add(farewellTimeout))
-		_, _ = sock.Write(farewell)
-		linger(sock)
-	}()
 }
 
 // failedLocked notes an endpoint that the next attempt shall not go to. That is
@@ -55,12 +36,21 @@ func (c *conn) failedLocked(address string) {
 	c.tried = append(slices.DeleteFunc(c.tried, func(t string) bool { return t == address }), address)
 }
 
-// redial makes one attempt to reach a new upstream.
-func (c *conn) redial(attempt int) {
-	c.mu.Lock()
-	ctx, head, avoid := c.ctx, c.head, slices.Clone(c.tried)
-	c.mu.Unlock()
-	up, err := c.server.Dialer.Dial(ctx, c.server.Config.Current(), head.Reconnect(attempt, c.agreed), avoid...)
+// dialLocked begins an attempt to reach a new upstream. It has a goroutine, and
+// what can cancel it, for as long as it takes.
+func (c *conn) dialLocked() {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	c.cancel = cancel
+	attempt, head, avoid := c.core.Attempt(), c.head, slices.Clone(c.tried)
+	go func() {
+		defer cancel(nil)
+		up, err := c.server.Dialer.Dial(ctx, c.server.Config.Current(), head.Reconnect(attempt, c.agreed), avoid...)
+		c.dialed(attempt, up, err)
+	}()
+}
+
+// dialed ends an attempt.
+func (c *conn) dialed(attempt int, up *upstream.Upstream, err error) {
 	address := upstream.AddressOf(err)
 	if err == nil && !handshake.Compatible(c.agreed, up.Agreement) {
 		discard(up)
@@ -70,6 +60,10 @@ func (c *conn) redial(attempt int) {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.cancel = nil
+	if err == nil {
+		err = c.attachLocked(up)
+	}
 	if err != nil {
 		if address != "" {
 			c.failedLocked(address)
@@ -80,21 +74,27 @@ func (c *conn) redial(attempt int) {
 			final = refuses(refused.Status)
 		}
 		if c.core.Phase() == core.Reconnecting {
-			c.logger.Info("attempt to reconnect failed", "attempt", attempt, "error", err.Error())
+			c.log("attempt to reconnect failed", "attempt", attempt, "error", err.Error())
 		}
-		c.core.DialFailed(now(), final, err.Error())
-		c.afterLocked()
-		return
+		c.core.DialFailed(driver.Now(), final, err.Error())
 	}
-	for c.legs[core.Upstream].writing {
-		c.changed.Wait() // Its socket is closed, so this is soon.
-	}
-	if !c.core.Attached(now()) {
+	c.Changed()
+}
+
+// attachLocked makes an upstream the connection's, if that still wants one.
+func (c *conn) attachLocked(up *upstream.Upstream) error {
+	c.driver.AwaitDetached()
+	if c.core.Phase() != core.Reconnecting {
 		discard(up)
-		return
+		return nil
 	}
-	c.attachLocked(up)
-	c.afterLocked()
+	if err := c.giveLocked(up); err != nil {
+		discard(up)
+		return err
+	}
+	c.core.Attached(driver.Now())
+	c.attachedLocked(up)
+	return nil
 }
 
 // refuses says whether a status is the upstream's final word on a reconnect: it
@@ -110,25 +110,4 @@ func refuses(status int) bool {
 func discard(up *upstream.Upstream) {
 	_ = up.Conn.Close()
 	up.Release()
-}
-
-// reset ends a leg's socket at once.
-func (l *leg) reset() {
-	if l.sock == nil {
-		return
-	}
-	sock := below(l.sock)
-	if plain, ok := sock.(*net.TCPConn); ok {
-		_ = plain.SetLinger(0) // Without it, the peer gets a FIN and may wait for more.
-	}
-	_ = sock.Close()
-}
-
-// below returns the socket below TLS. Closing that one never blocks, as sending a
-// TLS alert may.
-func below(sock net.Conn) net.Conn {
-	if secured, ok := sock.(interface{ NetConn() net.Conn }); ok {
-		return secured.NetConn()
-	}
-	return sock
 }

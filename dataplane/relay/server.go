@@ -33,7 +33,7 @@ const (
 	maxKeptHead = 8 << 10
 )
 
-// Options are what a Server is made from; all are required but the last two.
+// Options are what a Server is made from; all are required but the last three.
 type Options struct {
 	Config   *config.Store
 	Registry *registry.Registry
@@ -47,6 +47,9 @@ type Options struct {
 	// IdleTimeout is how long a client that was refused may keep its socket
 	// without another request. 0 is 30 seconds.
 	IdleTimeout time.Duration
+	// Goroutines drives every connection with goroutines, also those that the event
+	// loop could.
+	Goroutines bool
 }
 
 // Server relays the connections of one proxy.
@@ -56,6 +59,8 @@ type Server struct {
 	http     *http.Server
 	settings atomic.Pointer[core.Settings]
 	drain    drain
+	drivers  drivers
+	journal  journal
 	// live counts connections until their sockets are closed.
 	live atomic.Int64
 }
@@ -69,6 +74,7 @@ func New(options Options) *Server {
 		options.IdleTimeout = idleTimeout
 	}
 	s := &Server{Options: options}
+	s.drivers.goroutines = options.Goroutines
 	s.drain.begun = make(chan struct{})
 	s.settings.Store(settingsOf(s.Config.Current()))
 	s.Config.OnChange(func(_, cfg *config.Config) { s.apply(cfg) })
@@ -102,6 +108,8 @@ func (s *Server) Close() {
 	s.drain.refusing.Store(true)
 	_ = s.http.Close()                               // The sockets are gone either way.
 	_ = s.await(context.Background(), (*conn).abort) // This context does not end.
+	s.drivers.close()
+	s.journal.flush(s.Logger)
 }
 
 // await ends what there is, in a way, until no connection is left. It looks again

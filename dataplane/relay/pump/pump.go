@@ -1,7 +1,7 @@
 // Copyright The wsproxy Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package relay
+package pump
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wsproxy/wsproxy/dataplane/relay/core"
+	"github.com/wsproxy/wsproxy/dataplane/relay/driver"
 )
 
 // lingerTimeout is how long a socket is read from after its end was sent, so that
@@ -20,13 +21,17 @@ const lingerTimeout = 2 * time.Second
 
 // pump reads one side and writes to the other until the connection is over. Then
 // it closes the side it has read.
-func (c *conn) pump(from core.Side) {
+func (d *Driver) pump(from core.Side) {
 	to := from.Other()
 	var buffer *chunk
-	c.mu.Lock()
-	for c.core.Phase() != core.Done {
-		if batch := c.core.Take(to); batch != nil {
-			c.writeLocked(to, batch)
+	d.conn.Lock()
+	if rest := d.core.Rest(to); rest != nil {
+		// Another driver left it behind.
+		d.write(to, rest)
+	}
+	for d.core.Phase() != core.Done {
+		if batch := d.core.Take(to); batch != nil {
+			d.write(to, batch)
 			continue
 		}
 		if buffer != nil {
@@ -34,42 +39,42 @@ func (c *conn) pump(from core.Side) {
 			buffer.free()
 			buffer = nil
 		}
-		leg := &c.legs[from]
-		atMost := c.core.Wants(from, chunkSize)
+		leg := &d.legs[from]
+		atMost := d.core.Wants(from, chunkSize)
 		switch {
 		case atMost == 0 || leg.sock == nil:
-			c.core.Pause(now(), from)
-			c.changed.Wait()
+			d.core.Pause(driver.Now(), from)
+			d.changed.Wait()
 		case leg.early != nil:
 			early := leg.early
 			leg.early = nil
-			c.core.Receive(now(), from, early)
-			c.afterLocked()
+			d.core.Receive(driver.Now(), from, early)
+			d.conn.Changed()
 		default:
-			buffer = c.readLocked(from, atMost)
+			buffer = d.read(from, atMost)
 		}
 	}
 	buffer.free()
-	c.finishLocked(from)
+	d.finish(from)
 }
 
-// writeLocked writes a batch and lets the lock go meanwhile. Nothing else writes
-// to this side, and the other side is not read from.
-func (c *conn) writeLocked(to core.Side, batch [][]byte) {
-	leg := &c.legs[to]
+// write writes a batch and lets the lock go meanwhile. Nothing else writes to
+// this side, and the other side is not read from.
+func (d *Driver) write(to core.Side, batch [][]byte) {
+	leg := &d.legs[to]
 	sock := leg.sock
-	c.core.Pause(now(), to.Other())
+	d.core.Pause(driver.Now(), to.Other())
 	leg.writing = true
-	c.mu.Unlock()
-	n, err := write(sock, batch)
-	c.mu.Lock()
+	d.conn.Unlock()
+	n, err := writeAll(sock, batch)
+	d.conn.Lock()
 	leg.writing = false
-	c.core.Wrote(now(), to, n, err != nil)
-	c.afterLocked()
+	d.core.Wrote(driver.Now(), to, n, err != nil)
+	d.conn.Changed()
 }
 
-// write writes all of a batch, in one system call where the kernel takes it.
-func write(sock net.Conn, batch [][]byte) (int, error) {
+// writeAll writes all of a batch, in one system call where the kernel takes it.
+func writeAll(sock net.Conn, batch [][]byte) (int, error) {
 	if len(batch) == 1 {
 		return sock.Write(batch[0])
 	}
@@ -78,20 +83,20 @@ func write(sock net.Conn, batch [][]byte) (int, error) {
 	return int(n), err
 }
 
-// readLocked reads once, and lets the lock go meanwhile. It returns the buffer
-// that the core's output refers to, nil where nothing came.
-func (c *conn) readLocked(from core.Side, atMost int) *chunk {
-	leg := &c.legs[from]
+// read reads once, and lets the lock go meanwhile. It returns the buffer that
+// the core's output refers to, nil where nothing came.
+func (d *Driver) read(from core.Side, atMost int) *chunk {
+	leg := &d.legs[from]
 	sock := leg.sock
-	c.core.Resume(now(), from)
-	if c.core.TakesRearm() {
-		c.armLocked()
+	d.core.Resume(driver.Now(), from)
+	if d.core.TakesRearm() {
+		d.Rearm()
 	}
-	leg.reading = true
-	raw := leg.tcp
-	c.mu.Unlock()
-	buffer, n, err := raw.read(sock, atMost)
-	c.mu.Lock()
+	leg.reading, leg.asked = true, atMost
+	info := leg.info
+	d.conn.Unlock()
+	buffer, n, err := read(info, sock, atMost)
+	d.conn.Lock()
 	if leg.sock != sock {
 		// This upstream was given up meanwhile; what it said last is of no use.
 		buffer.free()
@@ -103,42 +108,35 @@ func (c *conn) readLocked(from core.Side, atMost int) *chunk {
 		_ = sock.SetReadDeadline(time.Time{}) // A socket that cannot be read says so at the next read.
 	}
 	if n > 0 {
-		c.core.Receive(now(), from, buffer.bytes[:n])
+		d.core.Receive(driver.Now(), from, buffer.bytes[:n])
 	}
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		how := core.BrokenSocket
 		if errors.Is(err, io.EOF) {
 			how = core.EndOfStream
 		}
-		c.core.Lost(now(), from, how)
+		d.core.Lost(driver.Now(), from, how)
 	}
-	c.afterLocked()
+	d.conn.Changed()
 	return buffer
 }
 
-// finishLocked closes the socket of a side whose pump is over, and lets the lock
-// go. The last pump to finish takes the connection off the server's count.
-func (c *conn) finishLocked(side core.Side) {
-	leg := &c.legs[side]
+// finish closes the socket of a side whose pump is over, and lets the lock go.
+// The last pump to finish ends the driver.
+func (d *Driver) finish(side core.Side) {
+	leg := &d.legs[side]
 	sock := leg.sock
 	leg.sock = nil
-	var release func()
-	if side == core.Upstream {
-		release, c.release = c.release, nil
-	}
-	c.mu.Unlock()
+	d.conn.Unlock()
 	if sock != nil {
 		linger(sock)
 	}
-	if release != nil {
-		release()
-	}
-	c.mu.Lock()
-	c.pumps--
-	last := c.pumps == 0
-	c.mu.Unlock()
+	d.conn.Lock()
+	d.pumps--
+	last := d.pumps == 0
+	d.conn.Unlock()
 	if last {
-		c.server.live.Add(-1)
+		d.conn.Over()
 	}
 }
 

@@ -1,7 +1,7 @@
 // Copyright The wsproxy Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package relay
+package pump
 
 import "sync"
 

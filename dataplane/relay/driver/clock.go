@@ -1,7 +1,7 @@
 // Copyright The wsproxy Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package relay
+package driver
 
 import (
 	"time"
@@ -13,8 +13,8 @@ import (
 // that no Instant is 0, which is "never".
 var started = time.Now().Add(-1)
 
-// now reads the monotonic clock.
-func now() core.Instant { return core.Instant(time.Since(started)) }
+// Now reads the monotonic clock.
+func Now() core.Instant { return core.Instant(time.Since(started)) }
 
-// wall is the time of day of an Instant.
-func wall(t core.Instant) time.Time { return started.Add(time.Duration(t)) }
+// Wall is the time of day of an Instant.
+func Wall(t core.Instant) time.Time { return started.Add(time.Duration(t)) }

@@ -1,0 +1,57 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package loop
+
+import (
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsproxy/wsproxy/dataplane/relay/core"
+)
+
+// surely returns how many bytes a socket will surely take.
+func (w *worker) surely(leg *leg) int {
+	if leg.fd == none || w.now < w.humbleUntil {
+		return 0
+	}
+	if !leg.greedy {
+		// net.ipv4.tcp_notsent_lowat would make it take less than it has room for.
+		leg.greedy = true
+		_ = unix.SetsockoptInt(int(leg.fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, -1) // Where it fails, misjudged sees to it.
+	}
+	return w.room(int(leg.fd))
+}
+
+// humility is how long a worker that misjudged a socket reads no more than a
+// connection may keep.
+const humility = time.Second
+
+// misjudged is called when a socket took so little that more has to be kept than a
+// connection is to keep. Nothing is lost, but the bound of memory is not held: the
+// kernel is short of memory for TCP, and does not become less so at once.
+func (w *worker) misjudged(now core.Instant) { w.humbleUntil = now.Add(humility) }
+
+// room asks the kernel how much memory a socket's send buffer has left. Half of
+// that is payload at least: what the kernel adds to a segment is less than the
+// segment, but for tiny ones.
+func room(fd int) int {
+	// The indices of SO_MEMINFO, from linux/sock_diag.h.
+	const (
+		sendBuffer = 3
+		queued     = 5
+		count      = 9
+	)
+	var info [count]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0) // #nosec G103 -- golang.org/x/sys has no function for it.
+	if errno != 0 || info[queued] >= info[sendBuffer] {
+		return 0
+	}
+	return int(info[sendBuffer]-info[queued]) / 2
+}

@@ -1,0 +1,245 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package loop
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsproxy/wsproxy/dataplane/relay/core"
+)
+
+const (
+	// keepBytes bounds what a connection keeps of its peers' data, in both
+	// directions together: with what else it has, 16 KiB are not exceeded.
+	keepBytes = 12 << 10
+	// bufferBytes is the size of a worker's buffer, and so of the largest read. From
+	// here on larger reads save nothing that can be measured.
+	bufferBytes = 256 << 10
+	// turnBytes is how much of a connection is moved before others have their turn.
+	turnBytes = 512 << 10
+	// leastBytes are read where nothing may be kept: where the other direction has
+	// filled keepBytes.
+	leastBytes = 512
+	// fewBytes are not worth another read.
+	fewBytes = 4 << 10
+)
+
+// run moves what there is to move, tells the connection what came of it, and sets
+// the timer. The lock is held. Afterwards the connection may have ended.
+func (k *Conn) run(now core.Instant) {
+	k.running = true
+	for turn := turnBytes; ; {
+		k.again = false
+		if k.attached {
+			k.register(now)
+		}
+		// First both are written to: a side is read from only where the other took
+		// what came before.
+		k.flush(now, core.Client)
+		k.flush(now, core.Upstream)
+		moved := k.pull(now, core.Client) + k.pull(now, core.Upstream)
+		if k.core.HasEffects() {
+			k.conn.Changed()
+		}
+		if k.core.Phase() == core.Done {
+			k.ended = true
+			break
+		}
+		if moved == 0 && !k.again {
+			break
+		}
+		if turn -= moved; turn <= 0 {
+			k.worker.requeue(k)
+			break
+		}
+	}
+	k.running = false
+	if k.rearm {
+		k.rearm = false
+		k.worker.arm(k, k.core.Next())
+	}
+}
+
+// flush writes what there is to be written to a side, as far as its socket takes
+// it.
+func (k *Conn) flush(now core.Instant, to core.Side) {
+	leg := &k.legs[to]
+	if leg.keeping {
+		k.giveUp(to)
+		for leg.keeping && !leg.blocked {
+			k.write(now, to, k.core.Rest(to))
+		}
+	}
+	for !leg.keeping && leg.fd != none && k.core.Phase() != core.Done {
+		batch := k.core.Take(to)
+		if batch == nil {
+			return
+		}
+		k.write(now, to, batch)
+	}
+}
+
+// write writes a batch once, and tells the core.
+func (k *Conn) write(now core.Instant, to core.Side, batch [][]byte) {
+	leg := &k.legs[to]
+	total := 0
+	for _, b := range batch {
+		total += len(b)
+	}
+	n, err := write(int(leg.fd), batch)
+	switch {
+	case n == total:
+		leg.keeping, leg.kept = false, 0
+		k.core.Wrote(now, to, n, false)
+	case err == nil || errors.Is(err, unix.EAGAIN):
+		// The kernel says when there is room again, because it was asked for more
+		// than it had.
+		leg.keeping, leg.blocked, leg.kept = true, true, int32(total-n)
+		k.core.Kept(to, n)
+		if total-n > keepBytes {
+			k.worker.misjudged(now)
+		}
+	default:
+		leg.keeping, leg.kept = false, 0
+		k.core.Wrote(now, to, n, true)
+	}
+}
+
+// maxPieces is the kernel's bound for the pieces of one write (IOV_MAX).
+const maxPieces = 1024
+
+// write writes a batch once. It returns what the socket took; where that is not
+// all, and the error is nil, it takes no more for now.
+func write(fd int, batch [][]byte) (n int, err error) {
+	for {
+		switch {
+		case len(batch) == 1:
+			n, err = unix.Write(fd, batch[0])
+		default:
+			n, err = unix.Writev(fd, batch[:min(len(batch), maxPieces)])
+		}
+		if err == nil || !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	n = max(n, 0)
+	if len(batch) <= maxPieces || err != nil {
+		return n, err
+	}
+	first := 0
+	for _, b := range batch[:maxPieces] {
+		first += len(b)
+	}
+	if n < first {
+		return n, nil
+	}
+	more, err := write(fd, batch[maxPieces:])
+	return n + more, err
+}
+
+// pull reads from a side once, if something may have come and can be passed on, and
+// passes it on. It returns how many bytes that were; or 1 where the side ended.
+func (k *Conn) pull(now core.Instant, from core.Side) int {
+	leg, other := &k.legs[from], &k.legs[from.Other()]
+	wants := 0
+	if leg.fd != none && !other.keeping {
+		wants = k.core.Wants(from, bufferBytes)
+	}
+	if wants == 0 {
+		if !leg.paused {
+			leg.paused = true
+			k.core.Pause(now, from)
+		}
+		return 0
+	}
+	if leg.paused {
+		leg.paused = false
+		k.core.Resume(now, from)
+	}
+	if from == core.Upstream && k.early != nil {
+		early := *k.early
+		k.early = nil
+		k.receive(now, from, early)
+		return len(early)
+	}
+	if !leg.readable {
+		return 0
+	}
+	n, err := k.read(from, wants)
+	switch {
+	case n > 0:
+		k.receive(now, from, k.worker.buffer[:n])
+		return n
+	case err == nil:
+		leg.readable = false
+		k.core.Lost(now, from, core.EndOfStream)
+		return 1
+	case errors.Is(err, unix.EAGAIN):
+		leg.readable = false
+		return 0
+	default:
+		leg.readable = false
+		k.core.Lost(now, from, core.BrokenSocket)
+		return 1
+	}
+}
+
+// receive has bytes passed on. The buffer that they are in may be used for
+// something else afterwards.
+func (k *Conn) receive(now core.Instant, from core.Side, p []byte) {
+	k.core.Receive(now, from, p)
+	k.flush(now, from.Other())
+	k.flush(now, from)
+}
+
+// read reads into the worker's buffer: no more than may have to be kept, and what
+// the other side's socket will surely take on top.
+//
+// How much that is, is asked only where the first piece says that it matters, or
+// where it did so the last time; a small message costs one system call.
+func (k *Conn) read(from core.Side, wants int) (int, error) {
+	leg, other, w := &k.legs[from], &k.legs[from.Other()], k.worker
+	first := max(keepBytes-int(leg.kept), leastBytes)
+	size := first
+	if other.bulk {
+		size += w.surely(other)
+	}
+	size = min(size, wants, bufferBytes)
+	n, err := read(int(leg.fd), w.buffer[:size])
+	if n < size {
+		if n > 0 {
+			leg.readable = leg.hungUp
+		}
+		if n < first {
+			other.bulk = false
+		}
+		return n, err
+	}
+	if other.bulk {
+		return n, nil
+	}
+	more := min(w.surely(other), wants-n, bufferBytes-n)
+	if more < fewBytes {
+		return n, nil
+	}
+	other.bulk = true
+	// The end of the socket, or that there is nothing more, is found by the next
+	// read.
+	m, _ := read(int(leg.fd), w.buffer[n:n+more])
+	return n + max(m, 0), nil
+}
+
+// read reads once.
+func read(fd int, p []byte) (int, error) {
+	for {
+		n, err := unix.Read(fd, p)
+		if err == nil || !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
+}
