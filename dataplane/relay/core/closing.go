@@ -58,9 +58,12 @@ func (c *Conn) passClose(from Side, frame, payload []byte) {
 	if leg.out.closeSent || leg.out.closeQueued {
 		return
 	}
-	if to == Upstream && c.hold.due(c) {
+	if to == Upstream && c.due() {
 		// What the client said before goes first.
-		leg.out.queue = append(leg.out.queue, frame...)
+		if leg.out.queue == nil {
+			leg.out.queue = &queue{}
+		}
+		leg.out.queue.frames = append(leg.out.queue.frames, frame...)
 		leg.out.closeQueued = true
 		return
 	}
@@ -72,11 +75,12 @@ func (c *Conn) passClose(from Side, frame, payload []byte) {
 // begin begins the closing of the connection.
 func (c *Conn) begin(now Instant, end End, grace time.Duration) {
 	c.phase = Closing
-	c.end = end
-	c.closeBy = now.Add(grace)
-	c.hold.dialAt = 0
-	c.effects.Dial = false
-	c.effects.Rearm = true
+	c.ending = &ending{End: end, by: now.Add(grace)}
+	if c.hold != nil {
+		c.hold.dialAt = 0
+	}
+	c.effects.dial = false
+	c.effects.rearm = true
 }
 
 // closeBoth closes the connection in the proxy's own name, with the same code on
@@ -155,14 +159,14 @@ func (c *Conn) cutOff(side Side) bool {
 func (c *Conn) finish() {
 	c.phase = Done
 	client := &c.legs[Client]
-	c.end.Cut = !client.gone && !client.out.broken && !client.out.told()
+	c.ending.Cut = !client.gone && !client.out.broken && !client.out.told()
 	for side := range Side(len(c.legs)) {
 		if !c.legs[side].gone && !c.settled(side) {
-			c.effects.Reset[side] = true
+			c.effects.reset[side] = true
 		}
 	}
-	c.effects.Dial = false
-	c.effects.Rearm = true
+	c.effects.dial = false
+	c.effects.rearm = true
 }
 
 // Abort ends the connection at once, without close frames.

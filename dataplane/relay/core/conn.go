@@ -25,17 +25,27 @@ type Conn struct {
 	settings *Settings
 	random   func() uint64
 
-	phase  Phase
 	opened Instant
 	active Instant // when a byte came last, from either side
-	terms  Terms
 	legs   [2]leg
-	hold   hold
-	rate   bucket
+	handed handed
 
-	end     End
-	closeBy Instant // when a close handshake is given up; 0 while none runs
-	effects Effects
+	phase      Phase
+	extensions bool // some were negotiated
+	effects    effects
+
+	// What most connections do not have is nil, so that an idle one is small.
+
+	terms  *Terms  // where it is not reconnectable
+	hold   *hold   // where the client may be held
+	rate   *bucket // where its rate is limited
+	ending *ending // from Closing on
+}
+
+// ending is how and when a connection ends.
+type ending struct {
+	End
+	by Instant // when the close handshake is given up
 }
 
 // leg is one side of a connection.
@@ -65,19 +75,29 @@ type Effects struct {
 	Rearm bool
 }
 
+// effects are Effects that were not taken yet.
+type effects struct {
+	dial, detach, rearm bool
+	reset               [2]bool
+}
+
 // New returns a connection whose legs are both open. random returns uniform
 // 64-bit numbers, for masking keys, ping payloads and jitter (RFC 6455 section
 // 10.3 wants masking keys that the application cannot foresee).
 func New(now Instant, settings *Settings, terms Terms, random func() uint64) *Conn {
-	c := &Conn{settings: settings, random: random, opened: now, active: now, terms: terms}
+	c := &Conn{settings: settings, random: random, opened: now, active: now, extensions: terms.Extensions}
+	if terms.NotReconnectable != "" {
+		c.terms = &terms
+	}
 	c.rate = newBucket(now, settings.MessagesPerSecond)
+	c.retainAsSet()
 	for side := range c.legs {
 		c.legs[side].keep = keepalive{alive: now}
 	}
 	if settings.AutoReconnect {
 		c.beginRetaining()
 	}
-	c.effects.Rearm = true
+	c.effects.rearm = true
 	return c
 }
 
@@ -85,7 +105,20 @@ func New(now Instant, settings *Settings, terms Terms, random func() uint64) *Co
 func (c *Conn) Phase() Phase { return c.phase }
 
 // End returns how the connection ended, or is about to: it is set from Closing on.
-func (c *Conn) End() End { return c.end }
+func (c *Conn) End() End {
+	if c.ending == nil {
+		return End{}
+	}
+	return c.ending.End
+}
+
+// notReconnectable is what the handshakes say against another upstream.
+func (c *Conn) notReconnectable() string {
+	if c.terms == nil {
+		return ""
+	}
+	return c.terms.NotReconnectable
+}
 
 // Opened returns when the client was answered.
 func (c *Conn) Opened() Instant { return c.opened }
@@ -101,41 +134,56 @@ func (c *Conn) Messages(from Side) uint64 { return c.legs[from].in.messages }
 func (c *Conn) Bytes(from Side) uint64 { return c.legs[from].in.bytes }
 
 // Reconnects returns how often the upstream was replaced.
-func (c *Conn) Reconnects() int { return c.hold.reconnects }
+func (c *Conn) Reconnects() int {
+	if c.hold == nil {
+		return 0
+	}
+	return c.hold.reconnects
+}
 
 // Attempt returns the number of the current attempt to reconnect, from 1.
-func (c *Conn) Attempt() int { return c.hold.failed + 1 }
+func (c *Conn) Attempt() int {
+	if c.hold == nil {
+		return 1
+	}
+	return c.hold.failed + 1
+}
 
 // PossiblyLost returns an upper bound of the messages that were handed over to an
 // upstream that was lost before it acknowledged them.
-func (c *Conn) PossiblyLost() uint64 { return c.hold.possiblyLost }
+func (c *Conn) PossiblyLost() uint64 {
+	if c.hold == nil {
+		return 0
+	}
+	return c.hold.possiblyLost
+}
 
 // Undelivered returns how many whole messages of the client were not handed over
 // to any upstream. While it is held they wait; where the connection has ended they
 // are lost, and known to be.
 func (c *Conn) Undelivered() uint64 {
-	return c.legs[Client].in.messages - min(c.hold.delivered, c.legs[Client].in.messages)
+	return c.legs[Client].in.messages - min(c.handed.delivered, c.legs[Client].in.messages)
 }
 
 // TakeEffects returns what there is to do since the last call.
 func (c *Conn) TakeEffects() Effects {
-	e := c.effects
-	c.effects = Effects{}
+	e := Effects{Dial: c.effects.dial, Detach: c.effects.detach, Reset: c.effects.reset, Rearm: c.effects.rearm}
+	if e.Detach && c.hold != nil {
+		e.Farewell, c.hold.farewell = c.hold.farewell, nil
+	}
+	c.effects = effects{}
 	return e
 }
 
 // HasEffects says whether TakeEffects would return anything. Every change of phase
 // has one.
-func (c *Conn) HasEffects() bool {
-	e := &c.effects
-	return e.Rearm || e.Detach || e.Dial || e.Reset != [2]bool{}
-}
+func (c *Conn) HasEffects() bool { return c.effects != effects{} }
 
 // TakesRearm says, and forgets, that Next may have moved forward. It is for the
 // one call after which no other effect is possible, Resume.
 func (c *Conn) TakesRearm() bool {
-	rearm := c.effects.Rearm
-	c.effects.Rearm = false
+	rearm := c.effects.rearm
+	c.effects.rearm = false
 	return rearm
 }
 
@@ -143,10 +191,11 @@ func (c *Conn) TakesRearm() bool {
 func (c *Conn) Apply(now Instant, settings *Settings) {
 	before := c.settings
 	c.settings = settings
-	c.effects.Rearm = true
+	c.effects.rearm = true
 	if before.MessagesPerSecond != settings.MessagesPerSecond {
 		c.rate = newBucket(now, settings.MessagesPerSecond)
 	}
+	c.retainAsSet()
 	if settings.AutoReconnect && !before.AutoReconnect {
 		c.beginRetaining()
 	}
@@ -160,9 +209,9 @@ func (c *Conn) Tick(now Instant, peer func(Side) Peer) {
 	if c.phase == Done {
 		return
 	}
-	c.effects.Rearm = true
+	c.effects.rearm = true
 	if c.phase == Closing {
-		if now >= c.closeBy {
+		if now >= c.ending.by {
 			c.finish()
 		}
 		return
@@ -183,9 +232,12 @@ func (c *Conn) Next() Instant {
 	case Done:
 		return 0
 	case Closing:
-		return c.closeBy
+		return c.ending.by
 	}
-	next := earliest(0, c.hold.dialAt)
+	var next Instant
+	if c.hold != nil {
+		next = c.hold.dialAt
+	}
 	if c.settings.MaxAge > 0 {
 		next = earliest(next, c.opened.Add(c.settings.MaxAge))
 	}
@@ -209,7 +261,13 @@ type bucket struct {
 	filled Instant
 }
 
-func newBucket(now Instant, perSecond int) bucket { return bucket{float64(perSecond), now} }
+// newBucket returns a full one; nil where there is no limit.
+func newBucket(now Instant, perSecond int) *bucket {
+	if perSecond == 0 {
+		return nil
+	}
+	return &bucket{float64(perSecond), now}
+}
 
 // take takes a token, and says whether there was one.
 func (b *bucket) take(now Instant, perSecond int) bool {

@@ -15,20 +15,28 @@ type pings struct {
 	// ours is the payload of the last ping of ours: six bytes that are the leg's,
 	// by which the pongs of earlier ones are known too, and two that count.
 	ours [8]byte
-	// waiting says that its pong may come.
+	// theirs is the last ping of the other side that was forwarded to this one and
+	// not answered; nil where there is none.
+	theirs *forwarded
+	// waiting says that the pong to ours may come.
 	waiting bool
-	// theirs is the payload of the last ping of the other side that was forwarded
-	// to this one and not answered; nil where there is none. again counts those
-	// before it that had the same payload.
-	theirs []byte
-	again  int
-	// overtaken says that ours was sent after theirs. An endpoint may answer the
-	// latest ping alone (RFC 6455 section 5.5.3), so theirs may go unanswered.
-	overtaken bool
 	// stale says that pongs may come that answer pings of an upstream that is gone;
 	// they must not reach the next one. It is over when a later ping is answered.
 	stale bool
 }
+
+// forwarded is a ping that one side sent the other.
+type forwarded struct {
+	payload []byte
+	// again counts those before it that had the same payload.
+	again int
+	// overtaken says that ours was sent after it. An endpoint may answer the latest
+	// ping alone (RFC 6455 section 5.5.3), so this one may go unanswered.
+	overtaken bool
+}
+
+// is says whether a ping with this payload was forwarded and not answered.
+func (f *forwarded) is(payload []byte) bool { return f != nil && bytes.Equal(payload, f.payload) }
 
 // control handles a whole control frame that came from a side; its payload
 // begins at byte start.
@@ -57,12 +65,12 @@ func (c *Conn) ping(from Side, frame, payload []byte) {
 		return
 	}
 	p := &c.legs[to].keep.pings
-	if p.theirs != nil && bytes.Equal(payload, p.theirs) {
-		p.again++
+	if p.theirs.is(payload) {
+		p.theirs.again++
 	} else {
-		p.theirs, p.again = append([]byte{}, payload...), 0 // never nil
+		p.theirs = &forwarded{payload: bytes.Clone(payload)}
 	}
-	p.overtaken = false
+	p.theirs.overtaken = false
 	c.passControl(from, frame)
 }
 
@@ -74,15 +82,15 @@ func (c *Conn) pong(from Side, frame, payload []byte) {
 	case p.isOurs(payload):
 		if p.waiting && bytes.Equal(payload, p.ours[:]) {
 			p.waiting, p.stale = false, false
-			if p.overtaken && p.theirs != nil {
-				c.enqueue(from.Other(), wire.Pong, p.theirs)
+			if p.theirs != nil && p.theirs.overtaken {
+				c.enqueue(from.Other(), wire.Pong, p.theirs.payload)
 				p.theirs = nil
 			}
 		}
 		return
-	case p.theirs != nil && bytes.Equal(payload, p.theirs):
+	case p.theirs.is(payload):
 		p.stale = false
-		if p.again--; p.again < 0 {
+		if p.theirs.again--; p.theirs.again < 0 {
 			p.theirs = nil
 		}
 	case p.stale:
@@ -104,7 +112,9 @@ func (c *Conn) sendPing(to Side) {
 	count := binary.BigEndian.Uint16(p.ours[len(p.ours)-2:])
 	binary.BigEndian.PutUint16(p.ours[len(p.ours)-2:], count+1)
 	p.waiting = true
-	p.overtaken = p.theirs != nil
+	if p.theirs != nil {
+		p.theirs.overtaken = true
+	}
 	leg.out.pingQueued = true
 	c.enqueue(to, wire.Ping, p.ours[:])
 }
@@ -118,7 +128,7 @@ func (p *pings) isOurs(payload []byte) bool {
 // forgetPings forgets the pings between the client and an upstream that is gone.
 func (c *Conn) forgetPings() {
 	if up := &c.legs[Upstream].keep.pings; up.theirs != nil {
-		c.enqueue(Client, wire.Pong, up.theirs)
+		c.enqueue(Client, wire.Pong, up.theirs.payload)
 	}
 	c.legs[Upstream].keep.pings = pings{}
 	client := &c.legs[Client].keep.pings

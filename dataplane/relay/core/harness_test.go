@@ -217,3 +217,11 @@ func closing(from Side, code int, reason string) []byte {
 }
 
 var bothSides = []Side{Client, Upstream}
+
+// size is the number of bytes of the frames.
+func (q *queue) size() int {
+	if q == nil {
+		return 0
+	}
+	return len(q.frames)
+}

@@ -9,7 +9,9 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
 )
 
-// hold is what lets a client outlive its upstream.
+// hold is what lets a client outlive its upstream. A connection has one from the
+// moment that a setting asks for it: for autoReconnect, or for messages to be said
+// again.
 type hold struct {
 	retained
 
@@ -22,6 +24,9 @@ type hold struct {
 	// attachedAt is when the upstream was replaced last; 0 where it is the first.
 	attachedAt Instant
 	reconnects int
+
+	// farewell is what Effects returns with Detach.
+	farewell []byte
 }
 
 // Why a connection is not reconnectable, beyond what the handshake says.
@@ -35,9 +40,9 @@ const (
 // Reconnectable says whether the connection could be moved to another upstream,
 // whatever the setting says; and where it could not, why.
 func (c *Conn) Reconnectable() (bool, string) {
-	why := c.terms.NotReconnectable
+	why := c.notReconnectable()
 	if why == "" {
-		why = c.hold.replayProblem(c)
+		why = c.replayProblem()
 	}
 	return why == "", why
 }
@@ -55,7 +60,7 @@ func (c *Conn) retains() bool {
 func (c *Conn) mayHold() bool {
 	return c.phase == Open && c.retains() &&
 		!c.legs[Upstream].in.midMessage() && !c.legs[Client].out.mid &&
-		!c.hold.unhealable
+		!c.handed.unhealable
 }
 
 // holding says that what comes from the client goes into the buffer: there is no
@@ -66,9 +71,9 @@ func (c *Conn) holding() bool {
 	case Reconnecting:
 		return true
 	case Open:
-		return up.out.broken && c.retains() || c.hold.due(c)
+		return up.out.broken && c.retains() || c.due()
 	case Closing:
-		return c.hold.due(c)
+		return c.due()
 	}
 	return false
 }
@@ -96,10 +101,10 @@ const healedAfter = time.Second
 // the payload of the close frame that the upstream sent, nil where it sent none.
 func (c *Conn) startHold(now Instant, farewell []byte) {
 	up := &c.legs[Upstream]
-	between := c.hold.start.left == 0 && !up.out.taken && !up.out.broken
+	between := c.handed.left == 0 && !up.out.taken && !up.out.broken
 	c.detach()
 	if farewell != nil && between {
-		c.effects.Farewell = wire.AppendFrame(nil, wire.Close, farewell, c.maskingKey())
+		c.hold.farewell = wire.AppendFrame(nil, wire.Close, farewell, c.maskingKey())
 	}
 	c.forgetPings()
 	up.gone = true
@@ -107,9 +112,9 @@ func (c *Conn) startHold(now Instant, farewell []byte) {
 		up.out = outbound{}
 	}
 	c.phase = Reconnecting
-	c.effects.Rearm = true
+	c.effects.rearm = true
 
-	h := &c.hold
+	h := c.hold
 	// An upstream that is lost as soon as it is there has not healed anything: the
 	// pause is kept and the attempts go on counting.
 	if h.attachedAt != 0 && now.Sub(h.attachedAt) < max(c.settings.ReconnectDelay, healedAfter) {
@@ -129,7 +134,7 @@ func (c *Conn) startHold(now Instant, farewell []byte) {
 func (c *Conn) tickHold(now Instant) {
 	if c.phase == Reconnecting && c.hold.dialAt != 0 && now >= c.hold.dialAt {
 		c.hold.dialAt = 0
-		c.effects.Dial = true
+		c.effects.dial = true
 	}
 }
 
@@ -152,7 +157,7 @@ func (c *Conn) DialFailed(now Instant, final bool, reason string) {
 		return
 	}
 	c.hold.dialAt = now.Add(jittered(c.settings.ReconnectDelay, c.random()))
-	c.effects.Rearm = true
+	c.effects.rearm = true
 }
 
 // spent closes the client because all attempts have failed.
@@ -179,8 +184,8 @@ func (c *Conn) Attached(now Instant) bool {
 	c.hold.attachedAt = now
 	c.hold.dialAt = 0
 	c.phase = Open
-	c.hold.attached(c)
-	c.effects.Rearm = true
+	c.startOver()
+	c.effects.rearm = true
 	return true
 }
 
@@ -189,7 +194,7 @@ func (c *Conn) applyHold(now Instant, before *Settings) {
 	if c.phase != Reconnecting {
 		return
 	}
-	h := &c.hold
+	h := c.hold
 	switch s := c.settings; {
 	case !s.AutoReconnect:
 		c.upstreamLost(now, "upstream lost, and autoReconnect was switched off")

@@ -92,8 +92,8 @@ func TestAPartlyWrittenBatchIsGoneOnWithAtItsFirstUnfinishedMessage(t *testing.T
 			}
 			h.attach()
 			h.want(Upstream, want...)
-			if h.hold.delivered != h.Messages(Client) {
-				t.Errorf("%d messages of %d are said to be handed over", h.hold.delivered, h.Messages(Client))
+			if h.handed.delivered != h.Messages(Client) {
+				t.Errorf("%d messages of %d are said to be handed over", h.handed.delivered, h.Messages(Client))
 			}
 			if lossFirst && h.PossiblyLost() != done {
 				t.Errorf("%d messages possibly lost, want %d", h.PossiblyLost(), done)
@@ -321,8 +321,8 @@ func TestWhatWasKeptGoesBeforeWhatIsOurs(t *testing.T) {
 			if len(got) != 4 || !slices.Equal(got[:3], []string{"text kept", "text kept too", "text and this"}) {
 				t.Errorf("got %q", got)
 			}
-			if h.hold.delivered != 3 {
-				t.Errorf("%d messages handed over", h.hold.delivered)
+			if h.handed.delivered != 3 {
+				t.Errorf("%d messages handed over", h.handed.delivered)
 			}
 		})
 	}

@@ -18,17 +18,27 @@ type keepalive struct {
 	paused Instant // since when it is not read from; 0 while it is
 	// skipped says that a Tick passed while it was paused.
 	skipped bool
-	// pinged says that a ping of ours was queued since; pingSent is when the
-	// socket took it.
-	pinged   bool
-	pingSent Instant
+	// pinged is the ping of ours that was queued since; nil where there is none.
+	pinged *pinged
+	pings  pings
+}
+
+// pinged is a ping that a leg was sent because it was silent.
+type pinged struct {
+	sent Instant // when the socket took it; 0 while it has not
 	// looked is when the peer's kernel was asked about last, while the socket has
 	// not taken the ping.
 	looked Instant
 	// acked is what the peer had acknowledged when the ping was queued. A peer that
 	// acknowledges more than the ping is alive: it is receiving something large.
 	acked uint64
-	pings pings
+}
+
+// pingTaken notes that the socket has taken a ping of ours.
+func (k *keepalive) pingTaken(now Instant) {
+	if k.pinged != nil {
+		k.pinged.sent = now
+	}
 }
 
 // pingWireBytes is more than a ping of ours has on the wire: 14 bytes, and up to
@@ -40,8 +50,8 @@ const pingWireBytes = 64
 // before what was due so far: the leg was pinged, and was to be lost later than
 // half of the timeout from now, or never while the socket had not taken the ping.
 func (k *keepalive) heard(now Instant) bool {
-	pinged := k.pinged
-	k.alive, k.pinged, k.pingSent = now, false, 0
+	pinged := k.pinged != nil
+	k.alive, k.pinged = now, nil
 	if k.paused != 0 {
 		k.paused = now
 	}
@@ -74,13 +84,13 @@ func (c *Conn) Resume(now Instant, side Side) {
 	}
 	stood := now.Sub(k.paused)
 	k.alive = k.alive.Add(stood)
-	if k.pingSent != 0 {
-		k.pingSent = k.pingSent.Add(stood)
+	if p := k.pinged; p != nil && p.sent != 0 {
+		p.sent = p.sent.Add(stood)
 	}
 	k.paused = 0
 	if k.skipped {
 		k.skipped = false
-		c.effects.Rearm = true
+		c.effects.rearm = true
 	}
 }
 
@@ -95,12 +105,12 @@ func (c *Conn) keepaliveDue(side Side) Instant {
 	switch {
 	case k.skipped:
 		return 0 // Resume asks to look again.
-	case !k.pinged:
+	case k.pinged == nil:
 		return k.alive.Add(timeout / 2)
-	case k.pingSent == 0 && !leg.out.broken:
-		return max(k.alive.Add(timeout), k.looked.Add(timeout/2))
+	case k.pinged.sent == 0 && !leg.out.broken:
+		return max(k.alive.Add(timeout), k.pinged.looked.Add(timeout/2))
 	default:
-		return max(k.alive.Add(timeout), k.pingSent.Add(timeout/2))
+		return max(k.alive.Add(timeout), k.pinged.sent.Add(timeout/2))
 	}
 }
 
@@ -121,16 +131,15 @@ func (c *Conn) tickKeepalive(now Instant, side Side, peer func(Side) Peer) {
 	}
 	kernel := peer(side)
 	switch {
-	case !k.pinged:
-		k.pinged, k.pingSent, k.looked = true, 0, 0
-		k.acked = kernel.Acked
+	case k.pinged == nil:
+		k.pinged = &pinged{acked: kernel.Acked}
 		c.sendPing(side)
-	case kernel.Acked > k.acked+pingWireBytes:
+	case kernel.Acked > k.pinged.acked+pingWireBytes:
 		k.heard(now)
-	case k.pingSent == 0 && !leg.out.broken && kernel.Unanswered < timeout:
+	case k.pinged.sent == 0 && !leg.out.broken && kernel.Unanswered < timeout:
 		// The writer is blocked, so the ping cannot have been answered. A peer that
 		// does not read for now is no lost peer as long as its kernel answers.
-		k.looked = now
+		k.pinged.looked = now
 	default:
 		c.Lost(now, side, Silence)
 	}

@@ -22,12 +22,12 @@ func (c *Conn) Kept(to Side, n int) {
 		return
 	}
 	out.written += uint64(n)
-	n += out.skip
+	n += int(out.skip)
 	done := n
 	if to == Upstream {
-		done = c.hold.wrotePart(c, n)
+		done = c.handedInPart(n)
 	}
-	out.skip = n - done
+	out.skip = uint8(n - done) // less than a control frame has
 	if out.kept {
 		// It is ours already.
 		out.ready = drop(out.ready, done)
@@ -56,7 +56,7 @@ func (c *Conn) Rest(to Side) [][]byte {
 	if out.skip == 0 {
 		return out.ready
 	}
-	return drop(slices.Clone(out.ready), out.skip)
+	return drop(slices.Clone(out.ready), int(out.skip))
 }
 
 // drop drops the first n bytes of a batch, in place.
@@ -71,11 +71,12 @@ func drop(batch [][]byte, n int) [][]byte {
 	return batch
 }
 
-// wrotePart goes through the batch of which the first n bytes were handed over,
-// and says how many of its bytes are no longer needed to know what the others
-// are: n, or less where that is within a frame's header or a control frame.
-func (h *retained) wrotePart(c *Conn, n int) int {
-	if h.replaying {
+// handedInPart goes through the batch of which the first n bytes were handed over,
+// and says how many of its bytes are no longer needed to know what the others are:
+// n, or less where that is within a frame's header or a control frame.
+func (c *Conn) handedInPart(n int) int {
+	h := c.hold
+	if h != nil && h.replaying {
 		return n
 	}
 	batch := c.legs[Upstream].out.ready
@@ -83,25 +84,26 @@ func (h *retained) wrotePart(c *Conn, n int) int {
 	if len(batch) > 1 {
 		first = slices.Concat(batch...)
 	}
-	done, ends, end, at := h.start.until(first, n)
-	h.delivered += uint64(ends)
+	start := c.handed.start()
+	done, ends, end, at := start.until(first, n)
+	c.handed.delivered += uint64(ends)
 	if ends > 0 {
-		h.partial, h.unhealable = nil, false
+		c.healable()
 	}
 	switch {
-	case h.unhealable:
+	case c.handed.unhealable:
 	case c.retains():
-		_, rest := h.start.after(first[:done], done)
+		_, rest := start.after(first[:done], done)
 		h.partial = append(h.partial, rest...)
 		if len(h.partial) > c.settings.BufferBytes {
-			h.partial, h.unhealable = nil, true
+			c.forgetPartial()
 		}
 	case end < done || ends == 0:
-		h.partial, h.unhealable = nil, true
+		c.forgetPartial()
 	}
-	h.start = at
-	if c.settings.AutoReconnect {
-		h.mark(c.legs[Upstream].out.written)
+	c.handed.startAt(at)
+	if h != nil && c.settings.AutoReconnect {
+		h.mark(c.legs[Upstream].out.written, c.handed.delivered)
 	}
 	return done
 }

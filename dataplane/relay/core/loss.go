@@ -37,7 +37,7 @@ func (c *Conn) Lost(now Instant, side Side, how Lossage) {
 	leg.gone = true
 	leg.out.dropQueue()
 	if side == Client && how == Silence {
-		c.effects.Reset[side] = true
+		c.effects.reset[side] = true
 	}
 	other := side.Other()
 	switch {
@@ -62,22 +62,28 @@ func (c *Conn) Lost(now Instant, side Side, how Lossage) {
 // detach asks the driver to give the upstream's socket up.
 func (c *Conn) detach() {
 	c.retainUnwritten()
-	c.effects.Detach = true
-	c.hold.detached = c.legs[Upstream].out.written
+	c.effects.detach = true
+	if c.hold != nil {
+		c.hold.detached = c.legs[Upstream].out.written
+	}
 }
 
 // Detached is the driver's answer to Detach: unacked is the number of bytes that
 // the kernel had taken for the upstream and the upstream had not acknowledged
 // (SIOCOUTQ).
-func (c *Conn) Detached(unacked int) { c.hold.account(c.hold.detached, unacked) }
+func (c *Conn) Detached(unacked int) {
+	if h := c.hold; h != nil {
+		h.possiblyLost += h.amongLast(h.detached, unacked, c.handed.delivered)
+	}
+}
 
 // answerCode is the code with which a close frame is answered in the name of a
 // side that is gone: the same one.
 func (c *Conn) answerCode() int {
-	if c.end.Code == wire.CloseAbnormal {
+	if c.ending.Code == wire.CloseAbnormal {
 		return wire.CloseNoStatus
 	}
-	return c.end.Code
+	return c.ending.Code
 }
 
 // upstreamLost closes the client because its upstream is lost for good. 1012 tells

@@ -18,8 +18,8 @@ const maxMarks = 32
 // mark notes how far the handing over has come. When there are too many marks,
 // every second of the older half goes: the recent past, which is what a loss asks
 // for, stays exact, and what is left out makes the bound larger, never smaller.
-func (h *retained) mark(written uint64) {
-	if n := len(h.marks); n > 0 && h.marks[n-1].delivered == h.delivered {
+func (h *retained) mark(written, delivered uint64) {
+	if n := len(h.marks); n > 0 && h.marks[n-1].delivered == delivered {
 		return
 	}
 	if len(h.marks) == maxMarks {
@@ -29,14 +29,14 @@ func (h *retained) mark(written uint64) {
 		}
 		h.marks = append(kept, h.marks[maxMarks/2:]...)
 	}
-	h.marks = append(h.marks, mark{written, h.delivered})
+	h.marks = append(h.marks, mark{written, delivered})
 }
 
-// account adds to possiblyLost the messages that may have been among the last
+// amongLast returns how many of the delivered messages may have been among the last
 // unacked bytes of written, at most.
-func (h *retained) account(written uint64, unacked int) {
+func (h *retained) amongLast(written uint64, unacked int, delivered uint64) uint64 {
 	if unacked <= 0 || len(h.marks) == 0 {
-		return
+		return 0
 	}
 	acked := written - min(written, uint64(unacked))
 	// The last mark that is acknowledged as a whole.
@@ -49,5 +49,5 @@ func (h *retained) account(written uint64, unacked int) {
 		}
 		return 0
 	})
-	h.possiblyLost += h.delivered - h.marks[max(i-1, 0)].delivered
+	return delivered - h.marks[max(i-1, 0)].delivered
 }

@@ -9,17 +9,17 @@ import "github.com/wsproxy/wsproxy/dataplane/relay/wire"
 type outbound struct {
 	// ready is to be written as it is, in this order.
 	ready [][]byte
-	// queue holds control frames of ours that wait for the end of a frame.
-	queue []byte
-	// pong is one more than where in queue the pong at its end begins; 0 where its
-	// last frame is none.
-	pong int
+	// queue holds control frames of ours that wait for the end of a frame; nil where
+	// there are none.
+	queue *queue
+	// written counts the bytes that the socket took.
+	written uint64
 	// mid says that what was made ready ends within a frame.
 	mid bool
 	// taken says that a Take waits for its Wrote; kept that what is left of it is in
 	// memory of ours, its first skip bytes having been written.
 	taken, kept bool
-	skip        int
+	skip        uint8
 	// broken says that a write failed: nothing more is written. The leg is lost
 	// only when its reader says so, because a close frame may still be read.
 	broken bool
@@ -28,8 +28,14 @@ type outbound struct {
 	closeQueued, closeSent bool
 	// pingQueued says that the ping of ours has not been written yet.
 	pingQueued bool
-	// written counts the bytes that the socket took.
-	written uint64
+}
+
+// queue is a row of control frames.
+type queue struct {
+	frames []byte
+	// pong is one more than where the pong at the end begins; 0 where the last frame
+	// is none.
+	pong int
 }
 
 // maxIdleReady bounds the list that an idle connection keeps for its next batch,
@@ -45,7 +51,7 @@ func (c *Conn) pass(from Side, p []byte) {
 	to := from.Other()
 	out := &c.legs[to].out
 	if from == Client {
-		c.hold.collect(c, p)
+		c.collect(p)
 	}
 	switch {
 	case out.closeSent:
@@ -53,7 +59,7 @@ func (c *Conn) pass(from Side, p []byte) {
 		c.hold.buffer = append(c.hold.buffer, p...)
 	case c.legs[to].gone || out.broken:
 		if from == Client {
-			c.hold.forget()
+			c.forget()
 		}
 	default:
 		out.ready = append(out.ready, p)
@@ -81,17 +87,21 @@ func (c *Conn) enqueue(to Side, op wire.Opcode, payload []byte) {
 	if to == Upstream {
 		key = c.maskingKey()
 	}
+	if leg.out.queue == nil {
+		leg.out.queue = &queue{}
+	}
+	q := leg.out.queue
 	if op != wire.Pong {
-		leg.out.pong = 0
+		q.pong = 0
 	} else {
-		if leg.out.pong > 0 {
+		if q.pong > 0 {
 			// Only the latest ping has to be answered (RFC 6455 section 5.5.3). Without
 			// this, a peer that pings and does not read would fill our memory.
-			leg.out.queue = leg.out.queue[:leg.out.pong-1]
+			q.frames = q.frames[:q.pong-1]
 		}
-		leg.out.pong = len(leg.out.queue) + 1
+		q.pong = len(q.frames) + 1
 	}
-	leg.out.queue = wire.AppendFrame(leg.out.queue, op, payload, key)
+	q.frames = wire.AppendFrame(q.frames, op, payload, key)
 	leg.out.closeQueued = op == wire.Close
 	c.inject(to)
 }
@@ -100,11 +110,11 @@ func (c *Conn) enqueue(to Side, op wire.Opcode, payload []byte) {
 // and nothing that was kept is to be written first.
 func (c *Conn) inject(to Side) {
 	out := &c.legs[to].out
-	if out.mid || out.taken || len(out.queue) == 0 || to == Upstream && c.hold.due(c) {
+	if out.queue == nil || out.mid || out.taken || to == Upstream && c.due() {
 		return
 	}
-	out.ready = append(out.ready, out.queue)
-	out.queue, out.pong = nil, 0
+	out.ready = append(out.ready, out.queue.frames)
+	out.queue = nil
 	if out.closeQueued {
 		out.closeQueued, out.closeSent = false, true
 	}
@@ -112,7 +122,7 @@ func (c *Conn) inject(to Side) {
 
 // dropQueue drops the frames of ours, which can no longer be written.
 func (out *outbound) dropQueue() {
-	out.queue, out.pong, out.closeQueued = nil, 0, false
+	out.queue, out.closeQueued = nil, false
 }
 
 // maskingKey returns a fresh one for a frame of ours to the upstream.
@@ -127,7 +137,7 @@ func (c *Conn) Pending(to Side) bool {
 	if leg.gone || leg.out.broken || leg.out.taken {
 		return false
 	}
-	return len(leg.out.ready) > 0 || to == Upstream && c.hold.due(c)
+	return len(leg.out.ready) > 0 || to == Upstream && c.due()
 }
 
 // Take returns what is to be written to a side now, in this order; it is to be
@@ -138,7 +148,7 @@ func (c *Conn) Take(to Side) [][]byte {
 	}
 	out := &c.legs[to].out
 	if to == Upstream {
-		c.hold.makeReady(c)
+		c.makeReady()
 	}
 	out.taken = true
 	return out.ready
@@ -155,7 +165,7 @@ func (c *Conn) Wrote(now Instant, to Side, n int, failed bool) {
 	out.taken = false
 	out.written += uint64(n)
 	if to == Upstream {
-		c.hold.wrote(c, out.skip+n, failed)
+		c.handedOver(int(out.skip)+n, failed)
 	}
 	out.kept, out.skip = false, 0
 	clear(out.ready)
@@ -165,13 +175,13 @@ func (c *Conn) Wrote(now Instant, to Side, n int, failed bool) {
 	}
 	if failed {
 		out.broken = true
-		c.effects.Rearm = true // for a ping that waited for the socket
+		c.effects.rearm = true // for a ping that waited for the socket
 		out.dropQueue()
 	} else {
-		if out.pingQueued && len(out.queue) == 0 {
+		if out.pingQueued && out.queue == nil {
 			out.pingQueued = false
-			leg.keep.pingSent = now
-			c.effects.Rearm = true
+			leg.keep.pingTaken(now)
+			c.effects.rearm = true
 		}
 		c.inject(to)
 	}

@@ -116,7 +116,7 @@ func TestAClientThatPingsAndDoesNotReadWhileHeldFillsNoMemory(t *testing.T) {
 	for i := range 10000 {
 		h.receive(Client, ping(Client, fmt.Sprint("number ", i)))
 	}
-	if n := len(h.legs[Client].out.queue); n > 200 {
+	if n := h.legs[Client].out.queue.size(); n > 200 {
 		t.Errorf("%d bytes wait", n)
 	}
 	h.wrote(Client, len(b), false)

@@ -82,7 +82,8 @@ func TestPossiblyLostIsExactFromWhenAutoReconnectWasSwitchedOn(t *testing.T) {
 	h.apply(reconnecting)
 	size := h.hand(3)
 	for unacked, want := range map[int]uint64{0: 0, 2 * size: 2, 3 * size: 3, 4 * size: 13} {
-		c := *h.Conn
+		c, hold := *h.Conn, *h.hold
+		c.hold = &hold
 		c.Lost(h.now, Upstream, BrokenSocket)
 		c.Detached(unacked)
 		if got := c.PossiblyLost(); got != want {

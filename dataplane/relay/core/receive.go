@@ -11,9 +11,9 @@ import (
 
 // inbound is what is known of the frames that come from a side.
 type inbound struct {
-	// head holds the bytes of a frame header that has not come whole.
-	head    [wire.MaxHeader]byte
-	headLen uint8
+	// part holds a frame header or a control frame that has not come whole; nil
+	// where there is none.
+	part *part
 	// fin says that the frame whose payload is coming ends its message.
 	fin bool
 	// fragmented says that a message has begun and its last frame has not.
@@ -26,10 +26,16 @@ type inbound struct {
 	// size is the payload of the current message so far, in bytes, its announced
 	// frames included.
 	size uint64
-	// control holds a control frame that has not come whole.
-	control []byte
 	// messages and bytes count what came.
 	messages, bytes uint64
+}
+
+// part is the begin of a frame header or of a control frame.
+type part struct {
+	bytes [wire.MaxControlFrame]byte
+	n     uint8
+	// size is that of the control frame; 0 while it may be any header.
+	size uint8
 }
 
 // midMessage says that a message has begun and not ended.
@@ -57,7 +63,7 @@ func (c *Conn) Receive(now Instant, from Side, p []byte) {
 	c.active = now
 	in.bytes += uint64(len(p))
 	if leg.keep.heard(now) {
-		c.effects.Rearm = true
+		c.effects.rearm = true
 	}
 	// run is where the bytes begin that are passed on as they are, up to i. It goes
 	// over as many frames as nothing has to be put between.
@@ -72,7 +78,7 @@ func (c *Conn) Receive(now Instant, from Side, p []byte) {
 				run = c.endFrame(from, p, run, i)
 			}
 			continue
-		case in.headLen > 0 || in.control != nil:
+		case in.part != nil:
 			n, ok := c.complete(now, from, p[i:])
 			if !ok {
 				return
@@ -83,7 +89,8 @@ func (c *Conn) Receive(now Instant, from Side, p []byte) {
 		}
 		h, n, err := wire.ParseHeader(p[i:])
 		if errors.Is(err, wire.ErrShort) {
-			in.headLen = uint8(copy(in.head[:], p[i:]))
+			in.part = &part{}
+			in.part.n = uint8(copy(in.part.bytes[:], p[i:]))
 			break
 		}
 		if err == nil {
@@ -98,7 +105,8 @@ func (c *Conn) Receive(now Instant, from Side, p []byte) {
 			c.pass(from, p[run:i])
 			size := n + int(h.Length)
 			if len(p)-i < size {
-				in.control = append(make([]byte, 0, size), p[i:]...)
+				in.part = &part{size: uint8(size)}
+				in.part.n = uint8(copy(in.part.bytes[:], p[i:]))
 				return
 			}
 			c.control(now, from, p[i:i+size], n, h)
@@ -126,7 +134,7 @@ func (c *Conn) Receive(now Instant, from Side, p []byte) {
 // something has to be done between this frame and the next.
 func (c *Conn) endFrame(from Side, p []byte, run, i int) int {
 	to := from.Other()
-	if len(c.legs[to].out.queue) > 0 || from == Client && c.hold.collecting {
+	if c.legs[to].out.queue != nil || from == Client && c.collecting() {
 		c.pass(from, p[run:i])
 		run = i
 	}
@@ -139,23 +147,23 @@ func (c *Conn) endFrame(from Side, p []byte, run, i int) int {
 // there is nothing to go on with: p was used up, or the connection is ending.
 func (c *Conn) complete(now Instant, from Side, p []byte) (int, bool) {
 	in := &c.legs[from].in
-	if in.control != nil {
-		n := min(cap(in.control)-len(in.control), len(p))
-		in.control = append(in.control, p[:n]...)
-		if len(in.control) < cap(in.control) {
+	part := in.part
+	had := int(part.n)
+	if part.size > 0 {
+		n := copy(part.bytes[had:part.size], p)
+		if part.n += uint8(n); part.n < part.size {
 			return n, false
 		}
-		frame := in.control
-		in.control = nil
+		in.part = nil
+		frame := part.bytes[:part.size]
 		h, size, _ := wire.ParseHeader(frame) // was parsed before it was kept
 		c.control(now, from, frame, size, h)
 		return n, true
 	}
-	had := int(in.headLen)
-	got := copy(in.head[had:], p)
-	h, size, err := wire.ParseHeader(in.head[:had+got])
+	got := copy(part.bytes[had:wire.MaxHeader], p)
+	h, size, err := wire.ParseHeader(part.bytes[:had+got])
 	if errors.Is(err, wire.ErrShort) {
-		in.headLen += uint8(got)
+		part.n += uint8(got)
 		return got, false
 	}
 	if err == nil {
@@ -165,25 +173,23 @@ func (c *Conn) complete(now Instant, from Side, p []byte) (int, bool) {
 		c.violated(now, from, err)
 		return 0, false
 	}
-	in.headLen = 0
 	if h.Opcode.Control() {
 		// Its payload is collected behind its header by the next round. A control
 		// frame without a payload is whole already.
-		in.control = append(make([]byte, 0, size+int(h.Length)), in.head[:size]...)
+		part.n, part.size = uint8(size), uint8(size+int(h.Length))
 		if h.Length == 0 {
-			frame := in.control
-			in.control = nil
-			c.control(now, from, frame, size, h)
+			in.part = nil
+			c.control(now, from, part.bytes[:size], size, h)
 		}
 		return size - had, true
 	}
+	in.part = nil
 	if end, over := c.overLimit(now, from, h); over {
 		c.fault(now, from, end)
 		return 0, false
 	}
 	c.beginFrame(from, h)
-	// in.head is used again before the bytes are written, so they are copied.
-	c.pass(from, append([]byte(nil), in.head[:size]...))
+	c.pass(from, part.bytes[:size])
 	if h.Length == 0 {
 		c.frameEnd(from)
 	}
@@ -200,7 +206,7 @@ func (c *Conn) check(from Side, h wire.Header) error {
 			return wire.ProtocolError("unmasked frame from a client")
 		}
 		return wire.ProtocolError("masked frame from a server")
-	case h.RSV != 0 && !c.terms.Extensions:
+	case h.RSV != 0 && !c.extensions:
 		return wire.ProtocolError("reserved bits without an extension")
 	case h.Opcode == wire.Continuation && !in.fragmented:
 		return wire.ProtocolError("continuation of no message")
@@ -232,7 +238,7 @@ func (c *Conn) beginFrame(from Side, h wire.Header) {
 	if !in.fragmented {
 		in.size = 0
 		if from == Client {
-			c.hold.messageBegin(c)
+			c.messageBegin()
 		}
 	}
 	in.size += h.Length
@@ -248,11 +254,11 @@ func (c *Conn) frameEnd(from Side) {
 	if in.fin {
 		in.messages++
 		if from == Client {
-			c.hold.messageEnd()
+			c.messageEnd()
 		}
 	}
 	to := from.Other()
-	if len(c.legs[to].out.queue) > 0 {
+	if c.legs[to].out.queue != nil {
 		c.legs[to].out.mid = false
 		c.inject(to)
 	}

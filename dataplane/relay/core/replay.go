@@ -8,15 +8,20 @@ package core
 
 // messageBegin looks, when a message from the client begins, whether it is one of
 // the first, and all before it were kept. Which it is stays so until it ends.
-func (h *retained) messageBegin(c *Conn) {
+func (c *Conn) messageBegin() {
+	h := c.hold
+	if h == nil {
+		return
+	}
 	n := c.legs[Client].in.messages
 	h.collecting = !h.replayFailed && n < uint64(c.settings.ReplayMessages) && n == uint64(len(h.replay))
 }
 
 // collect keeps a part of a message that came from the client, if it is one of
 // the first.
-func (h *retained) collect(c *Conn, p []byte) {
-	if !h.collecting {
+func (c *Conn) collect(p []byte) {
+	h := c.hold
+	if !c.collecting() {
 		return
 	}
 	h.replayBytes += len(p)
@@ -28,7 +33,11 @@ func (h *retained) collect(c *Conn, p []byte) {
 }
 
 // messageEnd ends a message that came from the client.
-func (h *retained) messageEnd() {
+func (c *Conn) messageEnd() {
+	h := c.hold
+	if h == nil {
+		return
+	}
 	if h.collecting {
 		h.replay = append(h.replay, h.collected)
 	}
@@ -37,21 +46,35 @@ func (h *retained) messageEnd() {
 
 // applyReplay is called when the settings have changed: a replay that is not due
 // any more does not become so again while messages pass.
-func (c *Conn) applyReplay() { c.hold.replayDue = c.hold.replays(c) }
+func (c *Conn) applyReplay() {
+	if c.hold != nil {
+		c.hold.replayDue = c.replays()
+	}
+}
+
+// collecting says that a message is one of the first and kept as it comes.
+func (c *Conn) collecting() bool { return c.hold != nil && c.hold.collecting }
 
 // replayCount is the number of messages to say again: of the first ones those
 // that an upstream was told. The others are still in the buffer.
-func (h *retained) replayCount(c *Conn) int {
-	return int(min(uint64(c.settings.ReplayMessages), uint64(len(h.replay)), h.delivered))
+func (c *Conn) replayCount() int {
+	return int(min(uint64(c.settings.ReplayMessages), uint64(len(c.hold.replay)), c.handed.delivered))
 }
 
 // replayProblem says why the first messages could not be said again; empty where
 // they could.
-func (h *retained) replayProblem(c *Conn) string {
+func (c *Conn) replayProblem() string {
+	var (
+		failed bool
+		known  int
+	)
+	if h := c.hold; h != nil {
+		failed, known = h.replayFailed, len(h.replay)
+	}
 	switch wanted := min(uint64(c.settings.ReplayMessages), c.legs[Client].in.messages); {
-	case h.replayFailed && c.settings.ReplayMessages > 0:
+	case failed && c.settings.ReplayMessages > 0:
 		return NotReplayTooLarge
-	case wanted > uint64(len(h.replay)):
+	case wanted > uint64(known):
 		return NotReplayUnknown
 	}
 	return ""

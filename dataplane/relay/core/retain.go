@@ -7,23 +7,34 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
 )
 
+// handed is how far the handing over of the client's messages to the upstream has
+// come. It is known of every connection, because autoReconnect may be switched on
+// at any time.
+type handed struct {
+	// delivered counts the messages that were handed over whole.
+	delivered uint64
+	// left and fin are where the client's frames stood when the batch that is being
+	// written began; see scan.
+	left uint64
+	fin  bool
+	// unhealable says that of the message that was handed over in part something was
+	// not kept: it is larger than the buffer, or it began while nothing was kept.
+	unhealable bool
+}
+
+func (h *handed) start() scan { return scan{left: h.left, fin: h.fin} }
+
+func (h *handed) startAt(s scan) { h.left, h.fin = s.left, s.fin }
+
 // retained is what is kept of the client's messages, so that each is handed over
 // whole and once: what waits for an upstream, and what was handed over in part.
 // Control frames are never kept: they were meant for the upstream that is gone.
 type retained struct {
-	// start is where the client's frames stood when the batch that is being
-	// written began.
-	start scan
 	// partial holds the frames of the message that was handed over in part.
 	partial []byte
-	// unhealable says that this message is not in partial: it is larger than the
-	// buffer, or it began while nothing was kept.
-	unhealable bool
 	// buffer holds what was not handed over, from the start of a message on.
 	buffer []byte
-	// delivered counts the messages that were handed over whole.
-	delivered uint64
-	marks     []mark
+	marks  []mark
 	// detached is what the upstream's socket had taken when it was given up.
 	detached uint64
 
@@ -77,53 +88,64 @@ func (s scan) after(b []byte, n int) (ends int, rest []byte) {
 	return ends, rest
 }
 
+// retainAsSet makes sure that there is a hold where the settings want one.
+func (c *Conn) retainAsSet() {
+	if c.hold == nil && (c.settings.AutoReconnect || c.settings.ReplayMessages > 0) {
+		c.hold = &hold{}
+	}
+}
+
 // beginRetaining is called when autoReconnect is switched on. How many of the
 // bytes so far carried which message was not noted; from here on it is.
 func (c *Conn) beginRetaining() {
-	h := &c.hold
+	h := c.hold
 	var first mark
 	if len(h.marks) > 0 {
 		first = h.marks[0]
 	}
-	h.marks = []mark{first, {c.legs[Upstream].out.written, h.delivered}}
+	h.marks = []mark{first, {c.legs[Upstream].out.written, c.handed.delivered}}
 }
 
-// wrote goes through the batch of which the first n bytes were handed over.
-func (h *retained) wrote(c *Conn, n int, failed bool) {
-	if h.replaying {
+// handedOver goes through the batch of which the first n bytes were handed over.
+func (c *Conn) handedOver(n int, failed bool) {
+	h, in, up := c.hold, &c.legs[Client].in, &c.legs[Upstream]
+	if h != nil && h.replaying {
 		h.replaying = false
 		h.replayDue = failed
 		return
 	}
-	in := &c.legs[Client].in
-	up := &c.legs[Upstream]
-	before := h.delivered
-	switch all := !failed && len(h.buffer) == 0; {
+	before := c.handed.delivered
+	switch all := !failed && !c.buffered(); {
 	case all && !in.midMessage():
-		h.partial, h.unhealable, h.delivered = nil, false, in.messages
+		c.handed.delivered = in.messages
+		c.healable()
 	case all && !c.retains():
-		h.partial, h.unhealable, h.delivered = nil, true, in.messages
+		c.handed.delivered = in.messages
+		c.forgetPartial()
 	case failed && !c.retains():
-		h.forget()
+		c.forget()
 	default:
-		h.keepRest(c, n, failed)
+		c.keepRest(n, failed)
 	}
-	if len(h.buffer) == 0 {
-		h.start = scan{left: in.left, fin: in.fin}
+	if !c.buffered() {
+		c.handed.startAt(scan{left: in.left, fin: in.fin})
 	}
-	if up.gone {
+	switch {
+	case h == nil:
+	case up.gone:
 		// What the socket took in its last moment was never accounted for.
-		h.possiblyLost += h.delivered - before
-		return
-	}
-	if c.settings.AutoReconnect {
-		h.mark(up.out.written)
+		h.possiblyLost += c.handed.delivered - before
+	case c.settings.AutoReconnect:
+		h.mark(up.out.written, c.handed.delivered)
 	}
 }
 
+// buffered says that something waits for an upstream.
+func (c *Conn) buffered() bool { return c.hold != nil && len(c.hold.buffer) > 0 }
+
 // keepRest keeps what the batch leaves to be handed over.
-func (h *retained) keepRest(c *Conn, n int, failed bool) {
-	ready := c.legs[Upstream].out.ready
+func (c *Conn) keepRest(n int, failed bool) {
+	h, ready := c.hold, c.legs[Upstream].out.ready
 	var batch []byte
 	if len(ready) == 1 {
 		batch = ready[0]
@@ -135,12 +157,12 @@ func (h *retained) keepRest(c *Conn, n int, failed bool) {
 	if !failed {
 		n = len(batch)
 	}
-	ends, rest := h.start.after(batch, n)
-	h.delivered += uint64(ends)
+	ends, rest := c.handed.start().after(batch, n)
+	c.handed.delivered += uint64(ends)
 	if ends > 0 {
-		h.partial, h.unhealable = nil, false
+		c.healable()
 	}
-	if h.unhealable {
+	if c.handed.unhealable {
 		return
 	}
 	h.partial = append(h.partial, rest...)
@@ -149,14 +171,34 @@ func (h *retained) keepRest(c *Conn, n int, failed bool) {
 		h.buffer = append(h.partial, h.buffer...)
 		h.partial = nil
 	case len(h.partial) > c.settings.BufferBytes:
-		h.partial, h.unhealable = nil, true
+		c.forgetPartial()
+	}
+}
+
+// healable says that no message was handed over in part.
+func (c *Conn) healable() {
+	c.handed.unhealable = false
+	if c.hold != nil {
+		c.hold.partial = nil
+	}
+}
+
+// forgetPartial is called when the message that was handed over in part is not kept
+// or not any more.
+func (c *Conn) forgetPartial() {
+	c.handed.unhealable = true
+	if c.hold != nil {
+		c.hold.partial = nil
 	}
 }
 
 // forget is called when something that the client sent was not kept: the loss of
 // this upstream cannot be healed any more.
-func (h *retained) forget() {
-	h.partial, h.buffer, h.unhealable = nil, nil, true
+func (c *Conn) forget() {
+	c.forgetPartial()
+	if c.hold != nil {
+		c.hold.buffer = nil
+	}
 }
 
 // retainUnwritten keeps, of an upstream that is given up, what was made ready and
@@ -167,45 +209,46 @@ func (c *Conn) retainUnwritten() {
 	if out.taken {
 		return
 	}
-	c.hold.wrote(c, 0, true)
+	c.handedOver(0, true)
 	clear(out.ready)
 	out.ready = out.ready[:0]
 }
 
 // due says whether something that was kept is to be written to the new upstream,
 // before anything else is.
-func (h *retained) due(c *Conn) bool {
+func (c *Conn) due() bool {
 	up := &c.legs[Upstream]
-	return !up.gone && !up.out.broken && !up.out.closeSent && (h.replays(c) || len(h.buffer) > 0)
+	return c.hold != nil && !up.gone && !up.out.broken && !up.out.closeSent && (c.replays() || len(c.hold.buffer) > 0)
 }
 
 // replays says whether the new upstream is to be told the first messages.
-func (h *retained) replays(c *Conn) bool { return h.replayDue && h.replayCount(c) > 0 }
+func (c *Conn) replays() bool { return c.hold.replayDue && c.replayCount() > 0 }
 
 // makeReady makes the next part of what was kept ready: first what is said again,
 // then what was not handed over.
-func (h *retained) makeReady(c *Conn) {
-	out := &c.legs[Upstream].out
-	if len(out.ready) > 0 || !h.due(c) {
+func (c *Conn) makeReady() {
+	h, out := c.hold, &c.legs[Upstream].out
+	if len(out.ready) > 0 || !c.due() {
 		return
 	}
 	out.kept = true // It is ours, not in a driver's buffer.
-	if h.replays(c) {
+	if c.replays() {
 		h.replaying = true
-		out.ready = append(out.ready, h.replay[:h.replayCount(c)]...)
+		out.ready = append(out.ready, h.replay[:c.replayCount()]...)
 		return
 	}
 	out.ready = append(out.ready, h.buffer)
 	h.buffer = nil
-	h.start = scan{}
+	c.handed.startAt(scan{})
 	out.mid = c.legs[Client].in.left > 0
 }
 
-// attached starts over for a new upstream.
-func (h *retained) attached(c *Conn) {
-	h.partial, h.unhealable = nil, false
-	h.start = scan{}
+// startOver starts over for a new upstream.
+func (c *Conn) startOver() {
+	h := c.hold
+	c.healable()
+	c.handed.startAt(scan{})
 	h.replaying = false
-	h.replayDue = h.replayCount(c) > 0
-	h.marks = []mark{{0, h.delivered}}
+	h.replayDue = c.replayCount() > 0
+	h.marks = []mark{{0, c.handed.delivered}}
 }

@@ -25,12 +25,15 @@ func (s *sim) check() {
 	if s.friendly && s.conn.Phase() >= Closing {
 		s.fault("closing because of %+v", s.conn.End())
 	}
-	h := &s.conn.hold
-	if kept := len(h.buffer) + len(h.partial); kept > s.maxBuffer+simChunk+maxHeadersKept {
+	kept := 0
+	if h := s.conn.hold; h != nil {
+		kept = len(h.buffer) + len(h.partial)
+	}
+	if kept > s.maxBuffer+simChunk+maxHeadersKept {
 		s.fault("%d bytes are kept for a buffer of %d", kept, s.maxBuffer)
 	}
 	for side := range s.conn.legs {
-		if n := len(s.conn.legs[side].out.queue); n > 1024 {
+		if n := s.conn.legs[side].out.queue.size(); n > 1024 {
 			s.fault("%d bytes of control frames wait", n)
 		}
 	}
