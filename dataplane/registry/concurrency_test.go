@@ -68,24 +68,21 @@ func TestPlacesAreLimitedPerPodAndPerClient(t *testing.T) {
 	r := newRegistry()
 	limits := registry.Limits{Connections: 3, PerClient: 2}
 	alice, bob := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	reserve := func(client netip.Addr, want error) func() {
+	reserve := func(client netip.Addr, want error) {
 		t.Helper()
-		release, err := r.Reserve(client, limits)
-		if !errors.Is(err, want) || (want != nil) == (release != nil) {
+		if err := r.Reserve(client, limits); !errors.Is(err, want) {
 			t.Fatalf("Reserve(%v): %v, want %v", client, err, want)
 		}
-		return release
 	}
-	first := reserve(alice, nil)
+	reserve(alice, nil)
 	reserve(netip.MustParseAddr("::ffff:192.0.2.1"), nil)
 	reserve(alice, registry.ErrClientFull)
-	third := reserve(bob, nil)
+	reserve(bob, nil)
 	reserve(bob, registry.ErrFull)
-	first()
-	first() // Must not give a second place back.
+	r.Release(alice)
 	reserve(alice, nil)
 	reserve(alice, registry.ErrFull)
-	third()
+	r.Release(bob)
 	reserve(alice, registry.ErrClientFull)
 	reserve(bob, nil)
 }
@@ -94,11 +91,11 @@ func TestALimitThatIsSetLaterCountsThoseWhoAreThere(t *testing.T) {
 	r := newRegistry()
 	client := netip.MustParseAddr("192.0.2.1")
 	for range 5 {
-		if _, err := r.Reserve(client, registry.Limits{}); err != nil {
+		if err := r.Reserve(client, registry.Limits{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := r.Reserve(client, registry.Limits{PerClient: 5}); !errors.Is(err, registry.ErrClientFull) {
+	if err := r.Reserve(client, registry.Limits{PerClient: 5}); !errors.Is(err, registry.ErrClientFull) {
 		t.Errorf("a sixth place: %v", err)
 	}
 }
@@ -111,21 +108,20 @@ func TestPlacesAreNeverOverbooked(t *testing.T) {
 	for range 8 {
 		clients.Go(func() {
 			for range 2000 {
-				release, err := r.Reserve(client, registry.Limits{Connections: 4, PerClient: 3})
-				if err != nil {
+				if r.Reserve(client, registry.Limits{Connections: 4, PerClient: 3}) != nil {
 					continue
 				}
 				if n := taken.Add(1); n > 3 {
 					t.Errorf("%d places were taken out of 3", n)
 				}
 				taken.Add(-1)
-				release()
+				r.Release(client)
 			}
 		})
 	}
 	clients.Wait()
 	for range 3 {
-		if _, err := r.Reserve(client, registry.Limits{PerClient: 3}); err != nil {
+		if err := r.Reserve(client, registry.Limits{PerClient: 3}); err != nil {
 			t.Errorf("a place was not given back: %v", err)
 		}
 	}

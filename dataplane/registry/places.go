@@ -36,16 +36,20 @@ type places struct {
 
 func newPlaces() places { return places{clients: make(map[netip.Addr]int)} }
 
-// Reserve takes a place for a connection of the client, from before its
-// handshake until release is called; further calls of release do nothing. The
-// error is ErrFull or ErrClientFull.
-func (r *Registry) Reserve(client netip.Addr, limits Limits) (release func(), err error) {
-	client = client.Unmap().WithZone("")
-	if err := r.places.take(client, limits); err != nil {
-		return nil, err
-	}
-	return sync.OnceFunc(func() { r.places.giveBack(client) }), nil
+// Reserve takes a place for a connection of the client, from before its handshake
+// until Release is called, once, with the same address. The error is ErrFull or
+// ErrClientFull.
+func (r *Registry) Reserve(client netip.Addr, limits Limits) error {
+	return r.places.take(placeOf(client), limits)
 }
+
+// Release gives a place of the client back. Whoever reserved it has to see to it
+// that this happens once: a function that does is kept with every connection, and
+// larger than what it releases.
+func (r *Registry) Release(client netip.Addr) { r.places.giveBack(placeOf(client)) }
+
+// placeOf is the address under which a client is counted.
+func placeOf(client netip.Addr) netip.Addr { return client.Unmap().WithZone("") }
 
 func (p *places) take(client netip.Addr, limits Limits) error {
 	p.mu.Lock()

@@ -9,8 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
-	"time"
+	"unique"
 
 	"github.com/wsproxy/wsproxy/dataplane/handshake"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
@@ -24,33 +25,32 @@ import (
 type conn struct {
 	server *Server
 	id     registry.ID
+	// entry is what the registry has of it, from before it may leave.
+	entry *registry.Entry
 
-	// What the client's handshake said.
+	// What the client's handshake said. What many clients say is kept once.
 	client            netip.Addr
-	userAgent, origin string
+	userAgent, origin unique.Handle[string]
 	path              string
-	connectedAt       time.Time
-
-	// leave takes the connection out of the registry; mu is held.
-	leave func()
+	connectedAt       core.Instant
 
 	mu     sync.Mutex
 	core   *core.Conn    // nil while the first upstream is dialed
 	driver driver.Driver // nil just as long
 	// cancel ends the dialing; nil while nobody is dialed.
 	cancel  context.CancelCauseFunc
-	ended   *endedError
-	closed  bool       // the end was reported
-	phase   core.Phase // the last one that was reported
-	closing time.Time  // when it became Closing
-	seen    lifecycle  // what the registry was told
+	ended   *endedError  // nil while nobody ended it before it was opened
+	closing core.Instant // when it became Closing; 0 while it has not
+	phase   core.Phase   // the last one that was reported
+	closed  bool         // the end was reported
+	seen    lifecycle    // what the registry was told
 
-	head     *handshake.Head
-	agreed   handshake.Agreement // with the first upstream
-	upstream string              // its address; the last one's while there is none
-	release  func()              // of the endpoint's count; nil while there is none
-	tried    []string            // the endpoints that failed in this outage, the last one at the end
-	told     [2]traffic          // what the metrics know
+	head     handshake.Kept                     // empty where it is too large to be kept
+	agreed   unique.Handle[handshake.Agreement] // with the first upstream
+	upstream unique.Handle[string]              // its address; the last one's while there is none
+	release  func()                             // of the endpoint's count; nil while there is none
+	tried    *[]string                          // the endpoints that failed in this outage, the last one at the end; nil where there was none
+	told     [2]traffic                         // what the metrics know
 }
 
 var _ driver.Connection = (*conn)(nil)
@@ -65,13 +65,15 @@ func (e *endedError) Error() string { return e.reason }
 
 func newConn(s *Server, id registry.ID, r *http.Request, client netip.Addr, cancel context.CancelCauseFunc) *conn {
 	return &conn{
-		server:      s,
-		id:          id,
-		client:      client,
-		userAgent:   said(r.UserAgent(), maxSaid),
-		origin:      said(r.Header.Get("Origin"), maxSaid),
-		path:        said(r.URL.EscapedPath(), maxPath), // as it was sent, because that may not be UTF-8 once it is decoded
-		connectedAt: time.Now(),
+		server:    s,
+		id:        id,
+		client:    client,
+		userAgent: unique.Make(said(r.UserAgent(), maxSaid)),
+		origin:    unique.Make(said(r.Header.Get("Origin"), maxSaid)),
+		// As it was sent, because that may not be UTF-8 once it is decoded; and not the
+		// whole request with it.
+		path:        strings.Clone(said(r.URL.EscapedPath(), maxPath)),
+		connectedAt: driver.Now(),
 		cancel:      cancel,
 	}
 }
@@ -85,6 +87,12 @@ func (c *conn) Unlock() { c.mu.Unlock() }
 // Core implements driver.Connection.
 func (c *conn) Core() *core.Conn { return c.core }
 
+// leaveLocked takes the connection out of the registry, once.
+func (c *conn) leaveLocked() {
+	c.server.Registry.RemoveAs(c.entry, c.lastLocked())
+	c.server.Registry.Release(c.client)
+}
+
 // start lets the connection run; the client has got its 101.
 func (c *conn) start(sock net.Conn, up *upstream.Upstream, head *handshake.Head) {
 	c.server.Metrics.Opened()
@@ -92,20 +100,20 @@ func (c *conn) start(sock net.Conn, up *upstream.Upstream, head *handshake.Head)
 	defer c.mu.Unlock()
 	// What dialed the first upstream ends with the request's handler.
 	c.cancel = nil
-	c.head = head
-	c.agreed = up.Agreement
+	c.agreed = unique.Make(up.Agreement)
 	terms := core.Terms{Extensions: up.Extensions != ""}
 	switch {
 	case !handshake.Movable(up.Extensions):
 		terms.NotReconnectable = "CompressionContext"
 	case head.Size() > maxKeptHead:
 		terms.NotReconnectable = "HandshakeTooLarge"
-		c.head = nil
+	default:
+		c.head = head.Keep()
 	}
 	c.core = core.New(driver.Now(), c.server.settings.Load(), terms, rand.Uint64)
 	c.driver = c.server.drive(c, sock, up)
 	c.attachedLocked(up)
-	c.log("connection opened", "upstream", c.upstream, "subprotocol", c.agreed.Subprotocol)
+	c.log("connection opened", "upstream", up.Address, "subprotocol", up.Subprotocol)
 	if c.ended != nil {
 		// Somebody ended it between its upstream's answer and here.
 		c.core.Disconnect(driver.Now(), c.ended.end, 0)
@@ -115,7 +123,7 @@ func (c *conn) start(sock net.Conn, up *upstream.Upstream, head *handshake.Head)
 
 // attachedLocked notes which upstream the driver was given.
 func (c *conn) attachedLocked(up *upstream.Upstream) {
-	c.upstream = up.Address
+	c.upstream = unique.Make(up.Address)
 	c.release = up.Release
 }
 

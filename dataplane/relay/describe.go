@@ -4,8 +4,6 @@
 package relay
 
 import (
-	"time"
-
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
@@ -23,12 +21,12 @@ func (c *conn) Describe(into *dataplanev1alpha1.Connection) {
 
 func (c *conn) describeLocked(into *dataplanev1alpha1.Connection) {
 	into.SourceIp = c.client.String()
-	into.UserAgent = c.userAgent
-	into.Origin = c.origin
+	into.UserAgent = c.userAgent.Value()
+	into.Origin = c.origin.Value()
 	into.Path = c.path
-	into.ConnectedAt = timestamppb.New(c.connectedAt)
-	if !c.closing.IsZero() {
-		into.ClosingSince = timestamppb.New(c.closing)
+	into.ConnectedAt = timestamppb.New(driver.Wall(c.connectedAt))
+	if c.closing != 0 {
+		into.ClosingSince = timestamppb.New(driver.Wall(c.closing))
 	}
 	if c.core == nil {
 		into.Phase = dataplanev1alpha1.Phase_PHASE_CONNECTING
@@ -38,7 +36,7 @@ func (c *conn) describeLocked(into *dataplanev1alpha1.Connection) {
 		into.LastActiveAt = into.ConnectedAt
 		return
 	}
-	into.Subprotocol = said(c.agreed.Subprotocol, maxSaid)
+	into.Subprotocol = said(c.agreed.Value().Subprotocol, maxSaid)
 	into.Phase = phases[c.core.Phase()]
 	into.LastActiveAt = timestamppb.New(driver.Wall(c.core.LastActive()))
 	into.FromClient = c.trafficLocked(core.Client)
@@ -77,7 +75,7 @@ func (c *conn) disconnect(end core.End, how registry.Disconnect) error {
 		if c.ended != nil {
 			return registry.ErrClosing
 		}
-		c.closing = time.Now()
+		c.closing = driver.Now()
 		c.ended = &endedError{reason: "ended before it was opened: " + end.Reason, end: end}
 		c.server.Registry.Report(c.id, dataplanev1alpha1.Phase_PHASE_CLOSING, "")
 		c.cancel(c.ended)

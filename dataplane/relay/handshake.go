@@ -40,9 +40,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	address := handshake.ClientIP(r, cfg)
-	release, err := s.Registry.Reserve(address, registry.Limits{
-		Connections: cfg.MaxConnections, PerClient: cfg.MaxConnectionsPerClient,
-	})
+	err := s.Registry.Reserve(address, registry.Limits{Connections: cfg.MaxConnections, PerClient: cfg.MaxConnectionsPerClient})
 	if err != nil {
 		s.refuse(w, r, limitRefusal(err))
 		return
@@ -53,17 +51,14 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		c = newConn(s, id, r, address, cancel)
 		return c
 	})
-	c.leave = func() {
-		s.Registry.RemoveAs(entry, c.lastLocked())
-		release()
-	}
+	c.entry = entry
 	opened := false
 	s.live.Add(1)
 	defer func() { // also where connect panics, as net/http wants it to abort an answer
 		if !opened {
 			cancel(nil)
 			c.mu.Lock()
-			c.leave()
+			c.leaveLocked()
 			c.mu.Unlock()
 			s.live.Add(-1)
 		}

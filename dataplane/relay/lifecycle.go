@@ -20,7 +20,7 @@ type lifecycle struct {
 // called often, and costs nothing where nothing changed.
 func (c *conn) tellRegistryLocked() {
 	now := lifecycle{c.core.Phase(), c.release != nil}
-	if now == c.seen || now.phase == core.Done { // Its end was told by leave.
+	if now == c.seen || now.phase == core.Done { // Its end was told by leaveLocked.
 		return
 	}
 	c.seen = now
@@ -32,7 +32,7 @@ func (c *conn) upstreamLocked() string {
 	if c.release == nil {
 		return ""
 	}
-	return c.upstream
+	return c.upstream.Value()
 }
 
 // lastLocked is the state in which the connection leaves the registry.

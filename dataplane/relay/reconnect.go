@@ -26,14 +26,22 @@ func (c *conn) detachLocked(farewell []byte) {
 	if c.core.Attempt() == 1 {
 		c.tried = nil // Another outage.
 	}
-	c.failedLocked(c.upstream)
+	c.failedLocked(c.upstream.Value())
 }
 
 // failedLocked notes an endpoint that the next attempt shall not go to. That is
 // not left to the counts: an endpoint that refuses everybody has no connections,
 // so it always is the one with the fewest.
 func (c *conn) failedLocked(address string) {
-	c.tried = append(slices.DeleteFunc(c.tried, func(t string) bool { return t == address }), address)
+	tried := append(slices.DeleteFunc(c.triedLocked(), func(t string) bool { return t == address }), address)
+	c.tried = &tried
+}
+
+func (c *conn) triedLocked() []string {
+	if c.tried == nil {
+		return nil
+	}
+	return *c.tried
 }
 
 // dialLocked begins an attempt to reach a new upstream. It has a goroutine, and
@@ -41,10 +49,10 @@ func (c *conn) failedLocked(address string) {
 func (c *conn) dialLocked() {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c.cancel = cancel
-	attempt, head, avoid := c.core.Attempt(), c.head, slices.Clone(c.tried)
+	attempt, agreed, avoid := c.core.Attempt(), c.agreed.Value(), slices.Clone(c.triedLocked())
 	go func() {
 		defer cancel(nil)
-		up, err := c.server.Dialer.Dial(ctx, c.server.Config.Current(), head.Reconnect(attempt, c.agreed), avoid...)
+		up, err := c.server.Dialer.Dial(ctx, c.server.Config.Current(), c.head.Head(c.id.Name()).Reconnect(attempt, agreed), avoid...)
 		c.dialed(attempt, up, err)
 	}()
 }
@@ -52,7 +60,7 @@ func (c *conn) dialLocked() {
 // dialed ends an attempt.
 func (c *conn) dialed(attempt int, up *upstream.Upstream, err error) {
 	address := upstream.AddressOf(err)
-	if err == nil && !handshake.Compatible(c.agreed, up.Agreement) {
+	if err == nil && !handshake.Compatible(c.agreed.Value(), up.Agreement) {
 		discard(up)
 		address = up.Address
 		err = errors.New("the upstream agreed on another subprotocol or other extensions than the first one")

@@ -4,8 +4,6 @@
 package relay
 
 import (
-	"time"
-
 	"github.com/go-logr/logr"
 
 	"github.com/wsproxy/wsproxy/dataplane/metrics"
@@ -41,14 +39,14 @@ func (c *conn) reportLocked(phase core.Phase) {
 	c.phase = phase
 	switch phase {
 	case core.Reconnecting:
-		c.log("upstream lost, client held", "upstream", c.upstream)
+		c.log("upstream lost, client held", "upstream", c.upstream.Value())
 	case core.Open:
 		if before == core.Reconnecting {
 			c.server.Metrics.Reconnected()
-			c.log("upstream replaced", "upstream", c.upstream, "reconnects", c.core.Reconnects(), "possiblyLost", c.core.PossiblyLost())
+			c.log("upstream replaced", "upstream", c.upstream.Value(), "reconnects", c.core.Reconnects(), "possiblyLost", c.core.PossiblyLost())
 		}
 	case core.Closing:
-		c.closing = time.Now()
+		c.closing = driver.Now()
 		c.cancelLocked()
 	case core.Done:
 		c.cancelLocked()
@@ -79,7 +77,7 @@ func (c *conn) endLocked() {
 		"bytesFromClient", c.core.Bytes(core.Client), "bytesFromUpstream", c.core.Bytes(core.Upstream),
 		"reconnects", c.core.Reconnects(), "possiblyLost", c.core.PossiblyLost(), "undelivered", c.core.Undelivered(),
 		"seconds", driver.Now().Sub(c.core.Opened()).Seconds())
-	c.leave()
+	c.leaveLocked()
 }
 
 // reportTraffic tells the metrics what was relayed since it was last called.

@@ -18,7 +18,33 @@ import (
 type Picker struct {
 	mu sync.Mutex
 	// live has no entry for an address without connections.
-	live map[string]int // guarded by mu
+	live map[string]*count // guarded by mu
+}
+
+// count is the number of connections of an address, guarded by the Picker's mu.
+type count struct {
+	address string
+	n       int
+}
+
+// lease is one connection's part of a count. It is kept as long as the connection
+// is, so it is small.
+type lease struct {
+	picker *Picker
+	of     *count // nil once it was released
+}
+
+func (l *lease) release() {
+	p := l.picker
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l.of == nil {
+		return
+	}
+	if l.of.n--; l.of.n == 0 {
+		delete(p.live, l.of.address)
+	}
+	l.of = nil
 }
 
 // Pick chooses one of the endpoints that are not going away, and counts a
@@ -56,16 +82,23 @@ func (p *Picker) Take(address string) (release func()) {
 func (p *Picker) Live(address string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.live[address]
+	return p.countLocked(address)
+}
+
+func (p *Picker) countLocked(address string) int {
+	if c := p.live[address]; c != nil {
+		return c.n
+	}
+	return 0
 }
 
 func (p *Picker) leastLocked(addresses []string) string {
 	least := addresses[:0]
 	for _, a := range addresses {
 		switch {
-		case len(least) == 0 || p.live[a] < p.live[least[0]]:
+		case len(least) == 0 || p.countLocked(a) < p.countLocked(least[0]):
 			least = append(least[:0], a)
-		case p.live[a] == p.live[least[0]]:
+		case p.countLocked(a) == p.countLocked(least[0]):
 			least = append(least, a)
 		}
 	}
@@ -74,16 +107,15 @@ func (p *Picker) leastLocked(addresses []string) string {
 
 func (p *Picker) takeLocked(address string) (release func()) {
 	if p.live == nil {
-		p.live = map[string]int{}
+		p.live = map[string]*count{}
 	}
-	p.live[address]++
-	return sync.OnceFunc(func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.live[address]--; p.live[address] == 0 {
-			delete(p.live, address)
-		}
-	})
+	c := p.live[address]
+	if c == nil {
+		c = &count{address: address}
+		p.live[address] = c
+	}
+	c.n++
+	return (&lease{picker: p, of: c}).release
 }
 
 // without returns the addresses that are not to be avoided. Where that leaves

@@ -24,8 +24,14 @@ func (s *slots) take(k *Conn) int32 {
 	return int32(len(s.conns) - 1)
 }
 
-// of returns who has a number; nil where nobody has.
-func (s *slots) of(slot int32) *Conn { return s.conns[slot] }
+// of returns who has a number; nil where nobody has, any more: an event may be
+// older than what was done since in the same batch.
+func (s *slots) of(slot int32) *Conn {
+	if int(slot) >= len(s.conns) {
+		return nil
+	}
+	return s.conns[slot]
+}
 
 // free takes a connection's number away. Where that was the last, the memory is
 // given back, too.
