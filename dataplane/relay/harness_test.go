@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -53,7 +54,16 @@ func (m overBothDrivers) Run() (code int) {
 	return code
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(overBothDrivers{m}) }
+func TestMain(m *testing.M) {
+	if url := os.Getenv(proxyOnly); url != "" {
+		if err := runProxyOnly(url); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(overBothDrivers{m})
+}
 
 // patience bounds waits for what must happen; it is never what a test measures.
 const patience = 20 * time.Second

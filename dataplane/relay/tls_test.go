@@ -90,3 +90,45 @@ func TestWithTLSAClientIsHeldAndPingedAndDisconnected(t *testing.T) {
 		t.Errorf("ended with %v, want 4000", err)
 	}
 }
+
+// A connection that the event loop drives gets the other driver when its upstream
+// comes back with TLS.
+func TestAHeldClientFollowsItsUpstreamToTLS(t *testing.T) {
+	plain, secured := startBackend(t), startBackendWith(t, httptest.NewTLSServer)
+	snap := snapshot(plain.url)
+	snap.Settings.AutoReconnect = true
+	p := startProxy(t, snap)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secured.http.Certificate().Raw})
+	if err := os.WriteFile(filepath.Join(p.secrets, dataplanev1alpha1.FileUpstreamCA), ca, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client := p.dial(nil)
+	up := plain.next(t)
+	send(t, client, "one")
+	receive(t, up, "one")
+	p.apply(func(s *dataplanev1alpha1.Snapshot) {
+		s.Upstream = &dataplanev1alpha1.Upstream{Url: secured.url, Tls: &dataplanev1alpha1.UpstreamTLS{Ca: true}}
+		s.Settings.ConnectionLostTimeout = 3600
+	})
+	cut(up)
+	p.held(0)
+	send(t, client, "two")
+	up = secured.next(t)
+	receive(t, up, "two")
+	send(t, up, "three")
+	receive(t, client, "three")
+
+	// And back: it stays with the driver that it has.
+	p.apply(func(s *dataplanev1alpha1.Snapshot) { s.Upstream = &dataplanev1alpha1.Upstream{Url: plain.url} })
+	_ = up.NetConn().(*tls.Conn).NetConn().Close()
+	p.held(1)
+	send(t, client, "four")
+	up = plain.next(t)
+	receive(t, up, "four")
+	if err := p.only().Disconnect(registry.Disconnect{Code: 4000, Reason: "bye"}); err != nil {
+		t.Fatal(err)
+	}
+	receiveClose(t, client, 4000)
+	receiveClose(t, up, 4000)
+	eventually(t, "it is gone", func() bool { return p.registry.Len() == 0 })
+}
