@@ -44,23 +44,29 @@ func (c *conn) triedLocked() []string {
 	return *c.tried
 }
 
-// dialLocked begins an attempt to reach a new upstream. It has a goroutine, and
-// what can cancel it, for as long as it takes.
-func (c *conn) dialLocked() {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	c.cancel = cancel
-	attempt, agreed, avoid := c.core.Attempt(), c.agreed.Value(), slices.Clone(c.triedLocked())
-	go func() {
-		defer cancel(nil)
-		up, err := c.server.Dialer.Dial(ctx, c.server.Config.Current(), c.head.Head(c.id.Name()).Reconnect(attempt, agreed), avoid...)
-		c.dialed(attempt, up, err)
-	}()
+// dialing is an attempt to reach a new upstream.
+type dialing struct {
+	ctx     context.Context //nolint:containedctx // the attempt is what it bounds
+	attempt int
+	agreed  handshake.Agreement
+	avoid   []string
 }
 
-// dialed ends an attempt.
-func (c *conn) dialed(attempt int, up *upstream.Upstream, err error) {
+// dialLocked begins an attempt. It has a goroutine, and what can cancel it, for as
+// long as it takes.
+func (c *conn) dialLocked() {
+	d := dialing{attempt: c.core.Attempt(), agreed: c.agreed.Value(), avoid: slices.Clone(c.triedLocked())}
+	d.ctx, c.cancel = context.WithCancelCause(c.server.ctx)
+	go c.redial(d, c.cancel)
+}
+
+// redial makes an attempt.
+func (c *conn) redial(d dialing, cancel context.CancelCauseFunc) {
+	defer cancel(nil)
+	head := c.head.Head(c.id.Name()).Reconnect(d.attempt, d.agreed)
+	up, err := c.server.Dialer.Dial(d.ctx, c.server.Config.Current(), head, d.avoid...)
 	address := upstream.AddressOf(err)
-	if err == nil && !handshake.Compatible(c.agreed.Value(), up.Agreement) {
+	if err == nil && !handshake.Compatible(d.agreed, up.Agreement) {
 		discard(up)
 		address = up.Address
 		err = errors.New("the upstream agreed on another subprotocol or other extensions than the first one")
@@ -82,7 +88,7 @@ func (c *conn) dialed(attempt int, up *upstream.Upstream, err error) {
 			final = refuses(refused.Status)
 		}
 		if c.core.Phase() == core.Reconnecting {
-			c.log("attempt to reconnect failed", "attempt", attempt, "error", err.Error())
+			c.log("attempt to reconnect failed", "attempt", d.attempt, "error", err.Error())
 		}
 		c.core.DialFailed(driver.Now(), final, err.Error())
 	}

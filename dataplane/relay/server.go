@@ -61,6 +61,9 @@ type Server struct {
 	drain    drain
 	drivers  drivers
 	journal  journal
+	// ctx is that of attempts to reconnect; cancel ends them.
+	ctx    context.Context
+	cancel context.CancelFunc
 	// live counts connections until their sockets are closed.
 	live atomic.Int64
 }
@@ -74,6 +77,7 @@ func New(options Options) *Server {
 		options.IdleTimeout = idleTimeout
 	}
 	s := &Server{Options: options}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.drivers.goroutines = options.Goroutines
 	s.drain.begun = make(chan struct{})
 	s.settings.Store(settingsOf(s.Config.Current()))
@@ -108,6 +112,7 @@ func (s *Server) Close() {
 	s.drain.refusing.Store(true)
 	_ = s.http.Close()                               // The sockets are gone either way.
 	_ = s.await(context.Background(), (*conn).abort) // This context does not end.
+	s.cancel()
 	s.drivers.close()
 	s.journal.flush(s.Logger)
 }
