@@ -99,7 +99,7 @@ func (k *Conn) Detach(farewell []byte) (int, bool) {
 	if farewell == nil {
 		_ = unix.Close(int(fd)) // Nothing is to be known of it any more.
 	} else {
-		k.worker.seeOff(&ending{fd: int(fd), rest: farewell})
+		k.worker.seeOff(&ending{fd: fd, rest: farewell})
 	}
 	return unacked, true
 }

@@ -24,7 +24,7 @@ const lingerTimeout = 2 * time.Second
 // ending is a socket that is no connection's any more: the rest is written, its
 // end is sent, and then it is read from until the peer has ended it, too.
 type ending struct {
-	fd       int
+	fd       int32
 	rest     []byte
 	shut     bool // its end was sent
 	deadline core.Instant
@@ -63,7 +63,7 @@ func (s *endings) end(w *worker, conn driver.Connection, socks []int32) {
 	for _, fd := range socks {
 		if fd != none {
 			over.left++
-			s.begin(w, &ending{fd: int(fd), over: over})
+			s.begin(w, &ending{fd: fd, over: over})
 		}
 	}
 	over.done()
@@ -82,9 +82,9 @@ func (s *endings) begin(w *worker, e *ending) {
 	event := unix.EpollEvent{
 		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: endingData, Pad: int32(generation),
 	}
-	err := unix.EpollCtl(w.epoll, unix.EPOLL_CTL_MOD, e.fd, &event)
+	err := unix.EpollCtl(w.epoll, unix.EPOLL_CTL_MOD, int(e.fd), &event)
 	if errors.Is(err, unix.ENOENT) {
-		err = unix.EpollCtl(w.epoll, unix.EPOLL_CTL_ADD, e.fd, &event)
+		err = unix.EpollCtl(w.epoll, unix.EPOLL_CTL_ADD, int(e.fd), &event)
 	}
 	if err != nil {
 		e.close()
@@ -135,7 +135,7 @@ func (e *ending) step() bool {
 		return true
 	}
 	for len(e.rest) > 0 {
-		n, err := write(e.fd, [][]byte{e.rest})
+		n, err := send(e.fd, e.rest)
 		if err != nil && !errors.Is(err, unix.EAGAIN) {
 			return e.close()
 		}
@@ -146,7 +146,7 @@ func (e *ending) step() bool {
 	}
 	if !e.shut {
 		e.shut = true
-		if unix.Shutdown(e.fd, unix.SHUT_WR) != nil {
+		if unix.Shutdown(int(e.fd), unix.SHUT_WR) != nil {
 			return e.close()
 		}
 	}
@@ -163,24 +163,10 @@ func (e *ending) step() bool {
 	return false
 }
 
-// discard reads what has come without copying it anywhere (MSG_TRUNC of tcp(7)).
-func discard(fd int) (int, error) {
-	for {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(fd), 0, 1<<30, unix.MSG_TRUNC|unix.MSG_DONTWAIT, 0, 0)
-		switch errno {
-		case 0:
-			return int(n), nil
-		case unix.EINTR:
-		default:
-			return 0, errno
-		}
-	}
-}
-
 // close closes the socket.
 func (e *ending) close() bool {
 	if e.fd != none {
-		_ = unix.Close(e.fd) // There is nothing left to be lost.
+		_ = unix.Close(int(e.fd)) // There is nothing left to be lost.
 		e.fd = none
 		e.over.done()
 	}

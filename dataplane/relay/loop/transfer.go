@@ -91,7 +91,7 @@ func (k *Conn) write(now core.Instant, to core.Side, batch [][]byte) {
 	for _, b := range batch {
 		total += len(b)
 	}
-	n, err := write(int(leg.fd), batch)
+	n, err := sendAll(leg.fd, batch)
 	switch {
 	case n == total:
 		leg.keeping, leg.kept = false, 0
@@ -108,38 +108,6 @@ func (k *Conn) write(now core.Instant, to core.Side, batch [][]byte) {
 		leg.keeping, leg.kept = false, 0
 		k.core.Wrote(now, to, n, true)
 	}
-}
-
-// maxPieces is the kernel's bound for the pieces of one write (IOV_MAX).
-const maxPieces = 1024
-
-// write writes a batch once. It returns what the socket took; where that is not
-// all, and the error is nil, it takes no more for now.
-func write(fd int, batch [][]byte) (n int, err error) {
-	for {
-		switch {
-		case len(batch) == 1:
-			n, err = unix.Write(fd, batch[0]) // #nosec G602 -- one there is.
-		default:
-			n, err = unix.Writev(fd, batch[:min(len(batch), maxPieces)]) // #nosec G602 -- so many there are.
-		}
-		if err == nil || !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	n = max(n, 0)
-	if len(batch) <= maxPieces || err != nil {
-		return n, err
-	}
-	first := 0
-	for _, b := range batch[:maxPieces] {
-		first += len(b)
-	}
-	if n < first {
-		return n, nil
-	}
-	more, err := write(fd, batch[maxPieces:])
-	return n + more, err
 }
 
 // pull reads from a side once, if something may have come and can be passed on, and
@@ -210,7 +178,7 @@ func (k *Conn) read(from core.Side, wants int) (int, error) {
 		size += w.surely(other)
 	}
 	size = min(size, wants, bufferBytes)
-	n, err := read(int(leg.fd), w.buffer[:size])
+	n, err := recv(leg.fd, w.buffer[:size])
 	if n < size {
 		if n > 0 {
 			leg.readable = leg.hungUp
@@ -230,16 +198,6 @@ func (k *Conn) read(from core.Side, wants int) (int, error) {
 	other.bulk = true
 	// The end of the socket, or that there is nothing more, is found by the next
 	// read.
-	m, _ := read(int(leg.fd), w.buffer[n:n+more])
-	return n + max(m, 0), nil
-}
-
-// read reads once.
-func read(fd int, p []byte) (int, error) {
-	for {
-		n, err := unix.Read(fd, p)
-		if err == nil || !errors.Is(err, unix.EINTR) {
-			return n, err
-		}
-	}
+	m, _ := recv(leg.fd, w.buffer[n:n+more])
+	return n + m, nil
 }

@@ -190,3 +190,15 @@ func TestTheEndOfABulkStreamIsFound(t *testing.T) {
 		}
 	}
 }
+
+// A read may be full of control frames, so that what is to be written is in more
+// pieces than one system call takes.
+func TestManyPiecesCross(t *testing.T) {
+	var sent []byte
+	for range 20_000 {
+		sent = wire.AppendFrame(sent, wire.Ping, nil, nil)
+		sent = wire.AppendFrame(sent, wire.Binary, []byte("x"), nil)
+	}
+	c := open(t, startLoop(t), nil)
+	cross(t, c.upstream, c.client, sent)
+}

@@ -28,10 +28,10 @@ type worker struct {
 	epoll int
 	file  *os.File
 	raw   syscall.RawConn
-	// harvest is what raw.Read calls; it leaves in events[:count] what happened.
-	harvest func(uintptr) bool
-	events  [256]unix.EpollEvent
-	count   int
+	// ready is what raw.Read calls; it leaves in events[:count] what happened.
+	ready  func(uintptr) bool
+	events [256]unix.EpollEvent
+	count  int
 
 	// bell is an eventfd that others ring when there is mail.
 	bell int
@@ -94,7 +94,7 @@ func newWorker() (*worker, error) {
 		_, _ = w.file.Close(), unix.Close(bell)
 		return nil, err
 	}
-	w.harvest = func(uintptr) bool { return w.poll() > 0 }
+	w.ready = func(uintptr) bool { return w.poll() > 0 }
 	go w.run()
 	return w, nil
 }
@@ -140,15 +140,12 @@ func (w *worker) wait() {
 		w.poll()
 		return
 	}
-	_ = w.raw.Read(w.harvest) // Its only error here is the deadline's.
+	_ = w.raw.Read(w.ready) // Its only error here is the deadline's.
 }
 
 // poll asks for events and does not wait.
 func (w *worker) poll() int {
-	n, err := unix.EpollWait(w.epoll, w.events[:], 0)
-	if err != nil {
-		n = 0 // EINTR
-	}
+	n := harvest(w.epoll, w.events[:])
 	w.count = n
 	return n
 }
