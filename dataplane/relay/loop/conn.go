@@ -65,6 +65,9 @@ type leg struct {
 	kept             int32
 	// paused says that the core was told that the leg is not read from.
 	paused bool
+	// room is how many bytes the socket will surely take, as far as is known; more
+	// when its peer has acknowledged some.
+	room int32
 	// bulk says that what is to be written here comes in large pieces, greedy that
 	// the socket takes as much as it has room for.
 	bulk, greedy bool

@@ -19,12 +19,16 @@ func (w *worker) surely(leg *leg) int {
 	if leg.fd == none || w.now < w.humbleUntil {
 		return 0
 	}
+	if leg.room >= bufferBytes {
+		return int(leg.room) // There was so much, and what was written since is taken off.
+	}
 	if !leg.greedy {
 		// net.ipv4.tcp_notsent_lowat would make it take less than it has room for.
 		leg.greedy = true
 		_ = unix.SetsockoptInt(int(leg.fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, -1) // Where it fails, misjudged sees to it.
 	}
-	return w.room(int(leg.fd))
+	leg.room = int32(w.room(int(leg.fd)))
+	return int(leg.room)
 }
 
 // humility is how long a worker that misjudged a socket reads no more than a

@@ -94,12 +94,12 @@ func (k *Conn) write(now core.Instant, to core.Side, batch [][]byte) {
 	n, err := sendAll(leg.fd, batch)
 	switch {
 	case n == total:
-		leg.keeping, leg.kept = false, 0
+		leg.keeping, leg.kept, leg.room = false, 0, max(leg.room-int32(n), 0)
 		k.core.Wrote(now, to, n, false)
 	case err == nil || errors.Is(err, unix.EAGAIN):
 		// The kernel says when there is room again, because it was asked for more
 		// than it had.
-		leg.keeping, leg.blocked, leg.kept = true, true, int32(total-n)
+		leg.keeping, leg.blocked, leg.kept, leg.room = true, true, int32(total-n), 0
 		k.core.Kept(to, n)
 		if total-n > keepBytes {
 			k.worker.misjudged(now)
@@ -182,9 +182,7 @@ func (k *Conn) read(from core.Side, wants int) (int, error) {
 	if n < size {
 		if n > 0 {
 			leg.readable = leg.hungUp
-		}
-		if n < first {
-			other.bulk = false
+			other.bulk = n >= first
 		}
 		return n, err
 	}
@@ -196,8 +194,9 @@ func (k *Conn) read(from core.Side, wants int) (int, error) {
 		return n, nil
 	}
 	other.bulk = true
-	// The end of the socket, or that there is nothing more, is found by the next
-	// read.
 	m, _ := recv(leg.fd, w.buffer[n:n+more])
-	return n + m, nil
+	if 0 < m && m < more {
+		leg.readable = leg.hungUp
+	}
+	return n + m, nil // What else there was, an end or an error, the next read finds.
 }
