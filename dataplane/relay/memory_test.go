@@ -39,7 +39,8 @@ func runProxyOnly(url string) error {
 	if err != nil {
 		return err
 	}
-	reg := registry.New(registry.NewPodID("test", time.Now()))
+	// What is kept of the past is not what is measured.
+	reg := registry.NewWith(registry.NewPodID("test", time.Now()), registry.Options{History: registry.Bounds{Changes: 10}})
 	server := relay.New(relay.Options{
 		Config: config.NewStore(cfg, ""), Registry: reg, Dialer: upstream.NewDialer(""), Logger: logr.Discard(),
 		Metrics: metrics.New(metrics.Sources{Connections: reg.Len, ConfigVersion: func() uint64 { return 0 }, Draining: func() bool { return false }}),
