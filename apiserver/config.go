@@ -66,7 +66,7 @@ func (c *Config) Complete() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Generic.AddReadyzChecks(healthz.NamedCheck("pods-known", func(*http.Request) error { return pods.Ready() }))
+	c.Generic.AddReadyzChecks(healthz.NamedCheck("pods-known", func(*http.Request) error { return pods.Fresh() }))
 	changes := throttle.New(c.Changes)
 	c.Generic.BuildHandlerChainFunc = throttled(changes, c.PerUser)
 	generic, err := c.Generic.Complete(nil).New("wsproxy-apiserver", genericapiserver.NewEmptyDelegate())

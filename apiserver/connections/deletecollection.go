@@ -49,6 +49,9 @@ func (s *Storage) DeleteCollection(ctx context.Context, _ rest.ValidateObjectFun
 		if err != nil {
 			return nil, err
 		}
+		if page.unsure != nil {
+			c.unsure = page.unsure
+		}
 		if err := c.end(ctx, page); err != nil {
 			return nil, err
 		}
@@ -97,6 +100,8 @@ type collection struct {
 	answer  *connectionsv1alpha1.WebSocketConnectionList
 	// closing is how many connections are, those that are not in the answer too.
 	closing, charged int
+	// unsure says why there may be pods that were not asked.
+	unsure error
 
 	mu sync.Mutex
 	// silent, guarded by mu, are the pods that did not answer. They are not asked
@@ -196,6 +201,9 @@ func (c *collection) result(last *page) (runtime.Object, error) {
 	if len(c.silent) > 0 {
 		missing := slices.Sorted(maps.Keys(c.silent))
 		return nil, unavailable("", fmt.Sprintf("%d connections are closing, but %d data-plane pods did not answer: %s", c.closing, len(missing), few(missing)))
+	}
+	if c.unsure != nil {
+		return nil, unavailable("", fmt.Sprintf("%d connections are closing, but there may be more of new data-plane pods: %v", c.closing, c.unsure))
 	}
 	c.answer.ResourceVersion = last.version()
 	if more := c.closing - len(c.answer.Items); more > 0 {

@@ -42,6 +42,9 @@ func (s *Storage) List(ctx context.Context, options *internalversion.ListOptions
 		list.Annotations = map[string]string{connectionsv1alpha1.AnnotationUnansweredPods: strings.Join(missing, ",")}
 		warning.AddWarning(ctx, "", incomplete(missing))
 	}
+	if page.unsure != nil {
+		warning.AddWarning(ctx, "", "connections of new data-plane pods may be missing: "+page.unsure.Error())
+	}
 	return list, nil
 }
 
@@ -50,6 +53,8 @@ type page struct {
 	entries []fleet.Entry
 	// unanswered are the pods whose connections are missing.
 	unanswered []*fleet.Unanswered
+	// unsure says why there may be pods that were not asked; nil: there are none.
+	unsure error
 	// at is when the first page was made.
 	at   int64
 	more bool
@@ -86,11 +91,15 @@ func (s *Storage) page(ctx context.Context, options *internalversion.ListOptions
 			from, query.After = p, p.After
 		}
 	}
+	var unsure error
+	if _, only := chosen.name(); !only && query.After == "" {
+		unsure = s.fleet.Confirm(ctx, chosen.namespace)
+	}
 	result, err := s.choose(ctx, chosen, query)
 	if err != nil {
 		return nil, err
 	}
-	return &page{entries: result.Entries, unanswered: result.Unanswered, at: from.Version, more: result.More}, nil
+	return &page{entries: result.Entries, unanswered: result.Unanswered, unsure: unsure, at: from.Version, more: result.More}, nil
 }
 
 // choose asks the pods that can have what is wanted.

@@ -57,6 +57,10 @@ type Fleet struct {
 	changed chan struct{}
 	// stopped says that Run has ended.
 	stopped bool
+	// seen is the resourceVersion up to which the watch has come; confirmed is when
+	// that was all there was.
+	seen      uint64
+	confirmed time.Time
 }
 
 // New returns a Fleet that knows no pod before it runs. The error says that it
@@ -72,7 +76,7 @@ func New(options Options) (*Fleet, error) {
 		options.Port = dataplanev1alpha1.PortControl
 	}
 	f := &Fleet{options: options, pods: map[types.UID]*Pod{}, changed: make(chan struct{})}
-	f.looks = looks{list: f.listPrefixes, queues: map[string]*queue{}}
+	f.looks = looks{list: f.view, queues: map[string]*queue{}}
 	f.informer = cache.NewSharedIndexInformerWithOptions(listWatch(options.Pods), &corev1.Pod{}, cache.SharedIndexInformerOptions{})
 	if err := f.informer.SetTransform(strip); err != nil {
 		return nil, err
@@ -105,7 +109,10 @@ func listWatch(pods corev1client.PodsGetter) cache.ListerWatcher {
 
 // Run keeps up with the pods until ctx ends, and closes what is open then.
 func (f *Fleet) Run(ctx context.Context) {
+	var confirming sync.WaitGroup
+	confirming.Go(func() { f.stayFresh(ctx) })
 	f.informer.RunWithContext(ctx)
+	confirming.Wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.stopped = true
@@ -166,6 +173,8 @@ func (f *Fleet) set(object any) {
 	t, asked := targetOf(pod)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	// Under the same lock, so nobody sees that before what follows.
+	f.seeLocked(pod.ResourceVersion)
 	known := f.pods[t.uid]
 	if asked && known != nil && known.target == t {
 		return
@@ -210,6 +219,7 @@ func (f *Fleet) forget(object any) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.seeLocked(pod.ResourceVersion)
 	f.dropLocked(pod.UID, errRemoved)
 }
 

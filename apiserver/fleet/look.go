@@ -14,10 +14,12 @@ import (
 )
 
 const (
-	// lookPause is the pause after each look: names that nobody has issued cost
-	// the kube-apiserver at most four lists of one namespace a second, however
-	// many are asked for.
-	lookPause = 250 * time.Millisecond
+	// The pause after each look is pauseFactor times as long as it took, so that
+	// looks, however many are wanted, keep the kube-apiserver busy for a fifth of
+	// the time at most. It is between minPause and maxPause.
+	pauseFactor = 4
+	minPause    = 100 * time.Millisecond
+	maxPause    = time.Second
 	// lookTimeout bounds one look.
 	lookTimeout = 5 * time.Second
 )
@@ -26,8 +28,7 @@ const (
 // shares the next that begins: one that began before may miss what its caller
 // knows.
 type looks struct {
-	// list returns the prefixes of the pods of a namespace that have connections.
-	list func(ctx context.Context, namespace string) (map[string]bool, error)
+	list func(ctx context.Context, namespace string) (view, error)
 
 	mu sync.Mutex
 	// The fields below are guarded by mu. A namespace has a queue while a
@@ -39,12 +40,20 @@ type queue struct{ next *look }
 
 // look is one list; the other fields may be read when done is closed.
 type look struct {
-	done     chan struct{}
-	prefixes map[string]bool
-	err      error
+	done chan struct{}
+	view view
+	err  error
 }
 
-func (l *looks) look(ctx context.Context, namespace string) (map[string]bool, error) {
+// view is what a look finds.
+type view struct {
+	// prefixes are those of the pods that have connections.
+	prefixes map[string]bool
+	// version is the highest resourceVersion of a pod.
+	version uint64
+}
+
+func (l *looks) look(ctx context.Context, namespace string) (view, error) {
 	l.mu.Lock()
 	q := l.queues[namespace]
 	begin := q == nil
@@ -63,9 +72,9 @@ func (l *looks) look(ctx context.Context, namespace string) (map[string]bool, er
 	}
 	select {
 	case <-mine.done:
-		return mine.prefixes, mine.err
+		return mine.view, mine.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return view{}, ctx.Err()
 	}
 }
 
@@ -83,24 +92,26 @@ func (l *looks) serve(ctx context.Context, namespace string, q *queue) {
 			return
 		}
 		limited, cancel := context.WithTimeout(ctx, lookTimeout)
-		current.prefixes, current.err = l.list(limited, namespace)
+		began := time.Now()
+		current.view, current.err = l.list(limited, namespace)
 		cancel()
 		close(current.done)
-		time.Sleep(lookPause)
+		time.Sleep(min(max(pauseFactor*time.Since(began), minPause), maxPause))
 	}
 }
 
-// listPrefixes asks the kube-apiserver for the pods as they are now.
-func (f *Fleet) listPrefixes(ctx context.Context, namespace string) (map[string]bool, error) {
+// view asks the kube-apiserver for the pods as they are now.
+func (f *Fleet) view(ctx context.Context, namespace string) (view, error) {
 	pods, err := f.options.Pods.Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: Selector})
 	if err != nil {
-		return nil, err
+		return view{}, err
 	}
-	prefixes := map[string]bool{}
+	now := view{prefixes: map[string]bool{}}
 	for i := range pods.Items {
+		now.version = max(now.version, versionOf(pods.Items[i].ResourceVersion))
 		if t, ok := targetOf(&pods.Items[i]); ok {
-			prefixes[dataplanev1alpha1.PodPrefix(string(t.uid))] = true
+			now.prefixes[dataplanev1alpha1.PodPrefix(string(t.uid))] = true
 		}
 	}
-	return prefixes, nil
+	return now, nil
 }

@@ -19,15 +19,15 @@ type lister struct {
 	err   error
 }
 
-func (l *lister) list(ctx context.Context, namespace string) (map[string]bool, error) {
+func (l *lister) list(ctx context.Context, namespace string) (view, error) {
 	l.mu.Lock()
 	l.began = append(l.began, time.Now())
 	l.mu.Unlock()
 	select {
 	case <-time.After(time.Second):
-		return map[string]bool{namespace: true}, l.err
+		return view{prefixes: map[string]bool{namespace: true}}, l.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return view{}, ctx.Err()
 	}
 }
 
@@ -40,7 +40,7 @@ func TestWhoeverWantsALookSharesTheNext(t *testing.T) {
 			asking.Go(func() {
 				begin := time.Now()
 				found, err := looks.look(t.Context(), namespace)
-				if err != nil || !found[namespace] {
+				if err != nil || !found.prefixes[namespace] {
 					t.Errorf("found %v: %v", found, err)
 				}
 				if took := time.Since(begin); took != want {
@@ -52,7 +52,7 @@ func TestWhoeverWantsALookSharesTheNext(t *testing.T) {
 		synctest.Wait()
 		// The first look has begun without these, so they share the second.
 		for range 100 {
-			ask("shop", 2*time.Second+lookPause)
+			ask("shop", 2*time.Second+maxPause)
 		}
 		ask("other", time.Second)
 		asking.Wait()
@@ -60,7 +60,7 @@ func TestWhoeverWantsALookSharesTheNext(t *testing.T) {
 		if n := len(l.began); n != 3 {
 			t.Errorf("%d lists, want 3", n)
 		}
-		time.Sleep(2 * lookPause)
+		time.Sleep(2 * maxPause)
 		synctest.Wait()
 		if n := len(looks.queues); n != 0 {
 			t.Errorf("%d namespaces are still served", n)
@@ -92,7 +92,7 @@ func TestALookGoesOnWithoutTheOneWhoAskedFirst(t *testing.T) {
 		if err := <-second; err != nil {
 			t.Errorf("who stayed is told %v", err)
 		}
-		time.Sleep(2 * lookPause)
+		time.Sleep(2 * maxPause)
 	})
 }
 
@@ -103,6 +103,6 @@ func TestALookThatFailsSaysSo(t *testing.T) {
 		if _, err := looks.look(t.Context(), "shop"); !errors.Is(err, l.err) {
 			t.Errorf("got %v", err)
 		}
-		time.Sleep(2 * lookPause)
+		time.Sleep(2 * maxPause)
 	})
 }

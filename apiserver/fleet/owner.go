@@ -78,12 +78,11 @@ func (f *Fleet) owners(ctx context.Context, namespace, name string) ([]*Pod, err
 	if err := f.Ready(); err != nil {
 		return nil, err
 	}
-	prefixes, err := f.looks.look(ctx, namespace)
+	now, err := f.look(ctx, namespace)
 	if err != nil {
-		f.options.Logger.Info("Pods cannot be listed", "namespace", namespace, "cause", err.Error())
-		return nil, errors.New("the kube-apiserver does not say which data-plane pods there are")
+		return nil, err
 	}
-	if !prefixes[prefix] {
+	if !now.prefixes[prefix] {
 		return nil, ErrUnknown
 	}
 	late := time.NewTimer(catchUp)

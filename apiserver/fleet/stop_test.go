@@ -26,21 +26,22 @@ type unstreamed struct{ corev1client.PodsGetter }
 // IsWatchListSemanticsUnSupported is what a reflector asks.
 func (unstreamed) IsWatchListSemanticsUnSupported() bool { return true }
 
-func TestAfterTheEndNothingIsKnown(t *testing.T) {
+// running is a fleet of one pod, until end is called.
+func running(t *testing.T) (f *Fleet, end func()) {
+	t.Helper()
 	selected, err := labels.ConvertSelectorToLabelsMap("app.kubernetes.io/name=wsproxy,app.kubernetes.io/component=dataplane,app.kubernetes.io/managed-by=wsproxy-operator")
 	if err != nil {
 		t.Fatal(err)
 	}
 	selected[wsproxyv1alpha1.LabelProxy] = "echo"
 	kube := fake.NewClientset(&corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "echo-a", UID: "1", Labels: selected},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "echo-a", UID: "1", Labels: selected, ResourceVersion: "7"},
 		Status:     corev1.PodStatus{Phase: corev1.PodRunning, PodIP: "127.0.0.1"},
 	})
-	f, err := New(Options{Pods: unstreamed{kube.CoreV1()}, ClientDir: t.TempDir(), Logger: logr.Discard()})
-	if err != nil {
+	if f, err = New(Options{Pods: unstreamed{kube.CoreV1()}, ClientDir: t.TempDir(), Logger: logr.Discard()}); err != nil {
 		t.Fatal(err)
 	}
-	ctx, end := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -49,9 +50,16 @@ func TestAfterTheEndNothingIsKnown(t *testing.T) {
 	for !f.Synced() {
 		time.Sleep(time.Millisecond)
 	}
+	return f, func() {
+		cancel()
+		<-ended
+	}
+}
+
+func TestAfterTheEndNothingIsKnown(t *testing.T) {
+	f, end := running(t)
 	pod := f.Pods(func(*Pod) bool { return true })[0]
 	end()
-	<-ended
 	if result, err := f.List(t.Context(), Query{}); !errors.Is(err, errStopped) {
 		t.Errorf("a list is %v, %v", result, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,7 +45,9 @@ type room struct {
 	port      int
 	kube      *fake.Clientset
 	// late, while it is locked, keeps the watch of pods from saying anything.
-	late      *sync.Mutex
+	late *sync.Mutex
+	// version is the last resourceVersion of a pod: the made-up list gives none.
+	version   *atomic.Int64
 	clientDir string
 	server    *apiserver.Server
 	url       string
@@ -59,7 +62,7 @@ func podTimeout(d time.Duration) change {
 
 func newRoom(t *testing.T, changes ...change) *room {
 	t.Helper()
-	r := &room{T: t, authority: certstest.New(t), port: freePort(t), clientDir: t.TempDir(), late: &sync.Mutex{}}
+	r := &room{T: t, authority: certstest.New(t), port: freePort(t), clientDir: t.TempDir(), late: &sync.Mutex{}, version: &atomic.Int64{}}
 	r.kube = fake.NewClientset()
 	writeClient(t, r.authority, r.clientDir)
 	config, err := apiserver.NewConfig("test")
@@ -185,7 +188,9 @@ func (r *room) add(p *pod) {
 
 func (r *room) create(p *pod) {
 	r.Helper()
-	if _, err := r.kube.CoreV1().Pods(p.namespace).Create(r.Context(), p.object(), metav1.CreateOptions{}); err != nil {
+	object := p.object()
+	object.ResourceVersion = fmt.Sprint(r.version.Add(1))
+	if _, err := r.kube.CoreV1().Pods(p.namespace).Create(r.Context(), object, metav1.CreateOptions{}); err != nil {
 		r.Fatal(err)
 	}
 }
@@ -194,6 +199,7 @@ func (r *room) create(p *pod) {
 func (r *room) update(p *pod, change func(*corev1.Pod)) {
 	r.Helper()
 	object := p.object()
+	object.ResourceVersion = fmt.Sprint(r.version.Add(1))
 	change(object)
 	if _, err := r.kube.CoreV1().Pods(p.namespace).Update(r.Context(), object, metav1.UpdateOptions{}); err != nil {
 		r.Fatal(err)

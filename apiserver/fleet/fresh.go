@@ -1,0 +1,125 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"k8s.io/client-go/tools/cache"
+)
+
+const (
+	// confirmTimeout is how long it may take to learn which pods there are now.
+	confirmTimeout = 2 * time.Second
+	// confirmEvery is how often that is made sure of when nobody asks.
+	confirmEvery = 10 * time.Second
+	// staleAfter is how long it may not have been.
+	staleAfter = 30 * time.Second
+)
+
+var (
+	errNotSaid = errors.New("the kube-apiserver does not say which data-plane pods there are")
+	errBehind  = errors.New("the watch of data-plane pods is behind")
+)
+
+// Confirm makes sure that the pods of a namespace, or of all where it is empty,
+// are known as they are at this moment: it lists them, together with all who want
+// that at the same time, and waits until the watch has come that far. The error
+// says that pods may be missing.
+//
+// The resourceVersion of the list itself is of no use: it moves on with
+// everything in the cluster, and the watch does so only with the pods.
+func (f *Fleet) Confirm(ctx context.Context, namespace string) error {
+	limited, cancel := context.WithTimeout(ctx, confirmTimeout)
+	defer cancel()
+	now, err := f.look(limited, namespace)
+	if err != nil {
+		return err
+	}
+	for {
+		f.mu.Lock()
+		seen, changed := f.seen, f.changed
+		if seen >= now.version && namespace == "" {
+			f.confirmed = time.Now()
+		}
+		f.mu.Unlock()
+		if seen >= now.version {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-limited.Done():
+			f.options.Logger.Info("Watch of pods is behind", "namespace", namespace, "listed", now.version, "watched", seen)
+			return errBehind
+		}
+	}
+}
+
+// look is a list of the pods as they are now.
+func (f *Fleet) look(ctx context.Context, namespace string) (view, error) {
+	now, err := f.looks.look(ctx, namespace)
+	if err != nil && ctx.Err() == nil {
+		f.options.Logger.Info("Pods cannot be listed", "namespace", namespace, "cause", err.Error())
+	}
+	if err != nil {
+		return view{}, errNotSaid
+	}
+	return now, nil
+}
+
+// Fresh returns nil where the pods are known as they were less than half a minute
+// ago, else an error: then others can answer better.
+func (f *Fleet) Fresh() error {
+	if err := f.Ready(); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if age := time.Since(f.confirmed); age > staleAfter {
+		return fmt.Errorf("what is known of the data-plane pods is %v old", age.Truncate(time.Second))
+	}
+	return nil
+}
+
+// stayFresh confirms regularly until ctx ends.
+func (f *Fleet) stayFresh(ctx context.Context) {
+	if !cache.WaitForCacheSync(ctx.Done(), f.synced) {
+		return
+	}
+	f.mu.Lock()
+	f.confirmed = time.Now()
+	f.mu.Unlock()
+	regularly := time.NewTicker(confirmEvery)
+	defer regularly.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-regularly.C:
+			// It has been logged, and Fresh tells.
+			_ = f.Confirm(ctx, "")
+		}
+	}
+}
+
+// seeLocked notes how far the watch has come.
+func (f *Fleet) seeLocked(resourceVersion string) {
+	if version := versionOf(resourceVersion); version > f.seen {
+		f.seen = version
+		f.noteLocked()
+	}
+}
+
+// versionOf is a resourceVersion as a number; they can be compared.
+func versionOf(resourceVersion string) uint64 {
+	version, err := strconv.ParseUint(resourceVersion, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return version
+}
