@@ -183,11 +183,18 @@ func TestDisconnectsThatCannotBe(t *testing.T) {
 		r.call(call{method: http.MethodPost, path: path("shop", name, "disconnect"), body: body}).
 			refusal(http.StatusBadRequest, metav1.StatusReasonBadRequest, "")
 	}
-	r.call(call{method: http.MethodPost, path: path("shop", name, "disconnect") + "?fieldValidation=Strict", body: `{"colour":1}`}).
-		refusal(http.StatusBadRequest, metav1.StatusReasonBadRequest, "")
+	for _, query := range []string{"", "?dryRun=All", "?fieldValidation=Strict"} {
+		s := r.call(call{method: http.MethodPost, path: path("shop", name, "disconnect") + query, body: `{"reasn":"typo"}`}).
+			refusal(http.StatusBadRequest, metav1.StatusReasonBadRequest, "")
+		if !strings.Contains(s.Message, `unknown field "reasn"`) {
+			t.Errorf("%q: %s", query, s.Message)
+		}
+	}
 	if got := p.ended(); len(got) > 0 {
 		t.Errorf("ended %v", got)
 	}
+	// Who insists gets what Kubernetes does elsewhere.
+	r.call(call{method: http.MethodPost, path: path("shop", name, "disconnect") + "?fieldValidation=Ignore", body: `{"reasn":"typo"}`}).object(http.StatusCreated)
 }
 
 func TestDeleteCollection(t *testing.T) {
