@@ -5,6 +5,7 @@ package connections
 
 import (
 	"fmt"
+	"net/netip"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
@@ -40,14 +41,22 @@ var fieldPaths = map[string]string{
 }
 
 // AddFieldLabels makes a scheme accept the field selectors that List knows; any
-// other is a bad request before it comes here.
+// other is a bad request before it comes here. Addresses are compared, not texts.
 func AddFieldLabels(scheme *runtime.Scheme) error {
 	kind := connectionsv1alpha1.GroupVersion.WithKind("WebSocketConnection")
 	return scheme.AddFieldLabelConversionFunc(kind, func(label, value string) (string, string, error) {
-		if known, ok := fieldPaths[label]; ok {
-			return known, value, nil
+		known, ok := fieldPaths[label]
+		if !ok {
+			return "", "", fmt.Errorf("field label not supported: %s", label)
 		}
-		return "", "", fmt.Errorf("field label not supported: %s", label)
+		if known == fieldSourceIP {
+			ip, err := netip.ParseAddr(value)
+			if err != nil {
+				return "", "", fmt.Errorf("%s: %q is no IP address", label, value)
+			}
+			return known, ip.Unmap().String(), nil
+		}
+		return known, value, nil
 	})
 }
 
@@ -109,10 +118,19 @@ func (s selection) keep() func(fleet.Entry) bool {
 			fieldNamespace: e.Pod.Namespace,
 			fieldProxy:     e.Pod.Proxy,
 			fieldPod:       e.Pod.Name,
-			fieldSourceIP:  e.Connection.GetSourceIp(),
+			fieldSourceIP:  address(e.Connection.GetSourceIp()),
 			fieldPhase:     string(phases[e.Connection.GetPhase()]),
 		})
 	}
+}
+
+// address is the one way to write an address, of many.
+func address(text string) string {
+	ip, err := netip.ParseAddr(text)
+	if err != nil {
+		return text
+	}
+	return ip.Unmap().String()
 }
 
 // name returns the only name that is wanted, if there is one.

@@ -111,6 +111,11 @@ func (c *cluster) lists(want []string) func(*testing.T) {
 			t.Error(out)
 		}
 		t.Log("\n" + out)
+		// A negative limit is none, as it is to Kubernetes.
+		c.kubectl("get", "--raw", "/api/v1/namespaces?limit=-1")
+		if out := c.kubectl("get", "--raw", path("shop")+"?limit=-1"); strings.Count(out, `"connectedAt"`) != 1000 {
+			t.Errorf("a limit of -1 lists %d", strings.Count(out, `"connectedAt"`))
+		}
 		if out := c.kubectl("get", "wsproxy", "-n", "shop"); !strings.Contains(out, want[0]) {
 			t.Errorf("the category lists\n%.300s", out)
 		}

@@ -170,6 +170,26 @@ func TestSelectors(t *testing.T) {
 	}
 }
 
+func TestAddressesAreSelectedHoweverTheyAreWritten(t *testing.T) {
+	r := newRoom(t)
+	p := r.pod("shop", "echo", "echo-a")
+	names := p.connect(3)
+	p.connections[names[0]].sourceIP = "2001:db8::1"
+	p.connections[names[1]].sourceIP = "::ffff:192.0.2.77"
+	for address, want := range map[string][]string{
+		"2001:db8::1": names[:1], "2001:0DB8:0:0:0:0:0:1": names[:1],
+		"192.0.2.77": names[1:2], "::ffff:192.0.2.77": names[1:2], "::ffff:c000:24d": names[1:2],
+		"192.0.2.2": names[2:], "2001:db8::2": {},
+	} {
+		if got := namesOf(r.get(path("shop") + "?fieldSelector=" + url.QueryEscape("spec.sourceIP="+address)).list()); !slices.Equal(got, want) {
+			t.Errorf("%s selects %v, want %v", address, got, want)
+		}
+	}
+	for _, wrong := range []string{"192.0.2.", "chat", ""} {
+		r.get(path("shop")+"?fieldSelector="+url.QueryEscape("spec.sourceIP="+wrong)).refusal(http.StatusBadRequest, metav1.StatusReasonBadRequest, "")
+	}
+}
+
 func TestListsThatCannotBe(t *testing.T) {
 	r := newRoom(t)
 	r.pod("shop", "echo", "echo-a").connect(1)
