@@ -80,7 +80,8 @@ func (f *Fleet) Fresh() error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if age := time.Since(f.confirmed); age > staleAfter {
+	// In the first moment after they were listed nothing needs to be confirmed.
+	if age := time.Since(f.confirmed); !f.confirmed.IsZero() && age > staleAfter {
 		return fmt.Errorf("what is known of the data-plane pods is %v old", age.Truncate(time.Second))
 	}
 	return nil

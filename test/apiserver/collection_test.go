@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
@@ -57,31 +59,34 @@ func TestACollectionOfAnySizeCanBeEnded(t *testing.T) {
 	}
 }
 
-// A pod that hangs after it has listed its connections costs one timeout, not one
-// for each of them.
-func TestTheRestOfAPodThatHangsIsLeftOut(t *testing.T) {
-	r := newRoom(t, podTimeout(time.Second))
-	hangs := newPod("shop", "liar", "liar-a", someUID())
-	l := &liar{}
-	for i := range 1200 {
-		l.says = append(l.says, saying(fmt.Sprintf("%s-%08d", hangs.id, i)))
-	}
-	var asked atomic.Int32
-	r.run(hangs, l, grpc.UnaryInterceptor(func(ctx context.Context, _ any, info *grpc.UnaryServerInfo, _ grpc.UnaryHandler) (any, error) {
-		if info.FullMethod == dataplanev1alpha1.Connections_Disconnect_FullMethodName {
-			asked.Add(1)
+// A pod that hangs, or fails, after it has listed its connections costs one
+// answer, not one for each of them.
+func TestTheRestOfAPodThatFailsIsLeftOut(t *testing.T) {
+	for what, fail := range map[string]func(context.Context) error{
+		"hangs": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		"fails": func(context.Context) error { return status.Error(codes.Internal, "") },
+	} {
+		r := newRoom(t, podTimeout(time.Second))
+		bad := newPod("shop", "liar", "liar-a", someUID())
+		l := &liar{}
+		for i := range 1200 {
+			l.says = append(l.says, saying(fmt.Sprintf("%s-%08d", bad.id, i)))
 		}
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}))
-	p := r.pod("shop", "echo", "echo-a")
-	p.connect(300)
-	a := r.endAll("")
-	s := a.refusal(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "")
-	if !strings.HasSuffix(s.Message, "300 connections are closing, but 1 data-plane pods did not answer: shop/liar-a") {
-		t.Error(s.Message)
-	}
-	if n := asked.Load(); n > 8 || len(p.ended()) != 300 {
-		t.Errorf("the pod was asked %d times; %d of the other were ended", n, len(p.ended()))
+		var asked atomic.Int32
+		r.run(bad, l, grpc.UnaryInterceptor(func(ctx context.Context, _ any, info *grpc.UnaryServerInfo, _ grpc.UnaryHandler) (any, error) {
+			if info.FullMethod == dataplanev1alpha1.Connections_Disconnect_FullMethodName {
+				asked.Add(1)
+			}
+			return nil, fail(ctx)
+		}))
+		p := r.pod("shop", "echo", "echo-a")
+		p.connect(300)
+		s := r.endAll("").refusal(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "")
+		if !strings.HasSuffix(s.Message, "300 connections are closing, but 1 data-plane pods did not answer: shop/liar-a") {
+			t.Errorf("%s: %s", what, s.Message)
+		}
+		if n := asked.Load(); n > 8 || len(p.ended()) != 300 {
+			t.Errorf("%s: the pod was asked %d times; %d of the other were ended", what, n, len(p.ended()))
+		}
 	}
 }

@@ -77,6 +77,23 @@ func TestManyHungPodsDoNotUseUpTheServer(t *testing.T) {
 	r.others(names)
 }
 
+// Even a server that serves all that it can says that it is there.
+func TestHealthAndDiscoveryAreAlwaysServed(t *testing.T) {
+	r := newRoom(t, podTimeout(10*time.Second), func(c *apiserver.Config) { c.Generic.MaxRequestsInFlight = 5 })
+	silent := r.silentPod("mallory", "echo", "echo-silent")
+	var got tally
+	defer got.Wait()
+	for range 5 {
+		got.send(r, call{path: path("mallory", string(silent.id)+"-00000000"), user: "mallory"})
+	}
+	r.until("the server is full", func() bool { return r.get(path("shop")).code == http.StatusTooManyRequests })
+	for _, at := range []string{"/apis", "/apis/connections.wsproxy.io", "/apis/connections.wsproxy.io/v1alpha1", "/openapi/v3", "/readyz/pods-known", "/livez/ping"} {
+		if a := r.get(at); a.code != http.StatusOK {
+			t.Errorf("%s: %d: %s", at, a.code, a.body)
+		}
+	}
+}
+
 func TestAPodThatWasSilentIsNotWaitedForAgain(t *testing.T) {
 	r := newRoom(t, podTimeout(200*time.Millisecond))
 	silent := r.silentPod("shop", "echo", "echo-silent")
