@@ -84,8 +84,8 @@ func (c *Conn) Resume(now Instant, side Side) {
 	}
 	stood := now.Sub(k.paused)
 	k.alive = k.alive.Add(stood)
-	if p := k.pinged; p != nil && p.sent != 0 {
-		p.sent = p.sent.Add(stood)
+	if p := k.pinged; p != nil && p.sent != 0 { // perhaps in the middle of the pause
+		p.sent = p.sent.Add(now.Sub(max(k.paused, p.sent)))
 	}
 	k.paused = 0
 	if k.skipped {

@@ -270,3 +270,25 @@ func TestABlockedWriterWhosePeerIsDeadIsFound(t *testing.T) {
 	h.wait(lostTimeout)
 	h.wantEnd(ByNetwork, CauseUpstreamLost, 1012)
 }
+
+func TestAPingThatIsWrittenWithinAPauseIsWaitedForNoLonger(t *testing.T) {
+	h := open(t, watched)
+	h.wait(lostTimeout / 2)
+	h.Pause(h.now, Upstream)
+	for range 10 {
+		h.receive(Client, pong(Client, "alive"))
+		h.wait(lostTimeout / 2)
+		h.written(Client)
+	}
+	h.written(Upstream) // the ping, too
+	h.busy(Client)
+	h.wait(lostTimeout / 4)
+	h.Resume(h.now, Upstream)
+	h.look()
+	h.busy(Client)
+	h.wait(lostTimeout/2 - 1)
+	h.busy(Client)
+	h.wantPhase(Open)
+	h.wait(1)
+	h.wantPhase(Closing)
+}

@@ -26,7 +26,12 @@ func (c *Conn) collect(p []byte) {
 	}
 	h.replayBytes += len(p)
 	if h.replayBytes > c.settings.BufferBytes {
-		h.replayFailed, h.collecting, h.collected, h.replay = true, false, nil, nil
+		h.replayFailed, h.collecting, h.collected = true, false, nil
+		if c.phase != Reconnecting && !h.replayDue {
+			h.replay = nil
+		}
+		// Else the next upstream is still told those before, and this one comes to it
+		// from the buffer.
 		return
 	}
 	h.collected = append(h.collected, p...)

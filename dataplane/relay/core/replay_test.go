@@ -145,3 +145,19 @@ func TestReplayMessagesLoweredBeforeTheReplayIsWritten(t *testing.T) {
 	h.apply(replaying(1))
 	h.want(Upstream, "text 2")
 }
+
+func TestAFirstMessageThatIsTooLargeToKeepComesAfterThoseThatWereKept(t *testing.T) {
+	h := open(t, func(s *Settings) { s.AutoReconnect, s.ReplayMessages, s.BufferBytes = true, 2, 60 })
+	h.receive(Client, text(Client, "login"))
+	h.want(Upstream, "text login")
+	h.lose(Upstream, EndOfStream)
+	long := strings.Repeat("x", 52) // fits into the buffer, but not together with the login
+	h.receive(Client, text(Client, long))
+	h.attach()
+	h.want(Upstream, "text login", "text "+long)
+	if ok, why := h.Reconnectable(); ok || why != NotReplayTooLarge {
+		t.Errorf("reconnectable: %v, %q", ok, why)
+	}
+	h.lose(Upstream, EndOfStream)
+	h.wantPhase(Closing)
+}

@@ -116,6 +116,8 @@ func (c *Conn) handedOver(n int, failed bool) {
 	}
 	before := c.handed.delivered
 	switch all := !failed && !c.buffered(); {
+	case all && up.out.closeSent:
+		c.keepRest(n, failed) // Messages that came since were dropped.
 	case all && !in.midMessage():
 		c.handed.delivered = in.messages
 		c.healable()
@@ -123,6 +125,7 @@ func (c *Conn) handedOver(n int, failed bool) {
 		c.handed.delivered = in.messages
 		c.forgetPartial()
 	case failed && !c.retains():
+		c.keepRest(n, failed) // for what was handed over whole
 		c.forget()
 	default:
 		c.keepRest(n, failed)
@@ -162,7 +165,12 @@ func (c *Conn) keepRest(n int, failed bool) {
 	if ends > 0 {
 		c.healable()
 	}
-	if c.handed.unhealable {
+	switch {
+	case c.handed.unhealable:
+		return
+	case h == nil:
+		// A connection without one has nothing to heal.
+		c.forgetPartial()
 		return
 	}
 	h.partial = append(h.partial, rest...)

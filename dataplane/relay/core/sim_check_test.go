@@ -4,37 +4,46 @@
 package core
 
 import (
-	"strings"
-	"time"
+	"bytes"
+	"slices"
+
+	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
 )
 
 // check holds after every step.
 func (s *sim) check() {
-	for _, peer := range append(s.upstreams, s.client) {
-		s.faults = append(s.faults, peer.faults...)
+	s.checkPhase()
+	s.checkMemory()
+	s.checkCounters()
+	if limit := s.settings.MaxMessageBytes; s.fixed && limit > 0 {
+		for _, peer := range []*simPeer{s.client, s.upstreams[len(s.upstreams)-1]} {
+			if int64(peer.largestIn) > limit {
+				s.fault(Limits, "%s got a message of %d bytes, the limit is %d", peer.name, peer.largestIn, limit)
+			}
+		}
 	}
-	switch phase := s.conn.Phase(); {
-	case phase == Closing && s.closingAt == 0:
-		s.closingAt = s.now
-	case phase == Closing && s.now.Sub(s.closingAt) > s.maxGrace:
-		s.fault("still closing after %v", s.now.Sub(s.closingAt))
+	if rate := s.settings.MessagesPerSecond; s.fixed && rate > 0 {
+		if n, most := s.conn.Messages(Client), float64(rate)*(1+s.now.Sub(s.conn.Opened()).Seconds()); float64(n) > most {
+			s.fault(Limits, "%d messages of the client passed, %d a second are allowed", n, rate)
+		}
 	}
-	if phase := s.conn.Phase(); phase >= Closing && s.conn.End().Cause == "" {
-		s.fault("an end without a cause")
-	}
-	if s.friendly && s.conn.Phase() >= Closing {
-		s.fault("closing because of %+v", s.conn.End())
-	}
-	kept := 0
-	if h := s.conn.hold; h != nil {
-		kept = len(h.buffer) + len(h.partial)
-	}
-	if kept > s.maxBuffer+simChunk+maxHeadersKept {
-		s.fault("%d bytes are kept for a buffer of %d", kept, s.maxBuffer)
-	}
-	for side := range s.conn.legs {
-		if n := s.conn.legs[side].out.queue.size(); n > 1024 {
-			s.fault("%d bytes of control frames wait", n)
+}
+
+func (s *sim) checkPhase() {
+	phase, end := s.conn.Phase(), s.conn.End()
+	end.Cut = false
+	switch {
+	case s.friendly && phase >= Closing:
+		s.fault(ClientHeld, "closing because of %+v", end)
+	case phase >= Closing && end != s.model.closing.end:
+		s.fault(TrueCause, "the end was %+v and is %+v", s.model.closing.end, end)
+	case phase == Closing && s.now.Sub(s.model.closing.at) > s.maxGrace:
+		s.fault(CloseGrace, "still closing after %v", s.now.Sub(s.model.closing.at))
+	case phase == Done:
+		for side := range Side(len(s.conn.legs)) {
+			if s.conn.Wants(side, 1) > 0 || s.conn.Next() != 0 {
+				s.fault(PhasesInOrder, "done, but wants %d bytes of the %s, next is %d", s.conn.Wants(side, 1), side, s.conn.Next())
+			}
 		}
 	}
 }
@@ -42,166 +51,173 @@ func (s *sim) check() {
 // maxHeadersKept is what a header that came in parts adds to a chunk.
 const maxHeadersKept = 14
 
-// finish lets everything that is under way arrive and looks at the whole.
-func (s *sim) finish() {
-	s.finishing = true
-	for round := range 4000 {
-		for _, peer := range []*simPeer{s.client, s.peer(Upstream)} {
-			if peer == nil {
-				continue
-			}
-			peer.answersClose = true
-			if peer.vanished {
-				peer.reset = true
-			}
-			if len(peer.rest) > 0 {
-				peer.say()
-			}
-			if !peer.reset {
-				peer.take(len(peer.fromProxy))
-			}
-			peer.answer()
+// maxQueued is more than the control frames that can be due in one moment: a ping,
+// a pong and a close frame.
+const maxQueued = 3 * wire.MaxControlFrame
+
+func (s *sim) checkMemory() {
+	h := s.conn.hold
+	if h == nil {
+		h = &hold{}
+	}
+	if kept := len(h.buffer) + len(h.partial); kept > s.maxBuffer+simChunk+maxHeadersKept {
+		s.fault(BoundedMemory, "%d bytes are kept for a buffer of %d", kept, s.maxBuffer)
+	}
+	again := len(h.collected)
+	for _, message := range h.replay {
+		again += len(message)
+	}
+	if again > s.maxBuffer {
+		s.fault(BoundedMemory, "%d bytes are kept to be said again, the buffer has %d", again, s.maxBuffer)
+	}
+	for side := range s.conn.legs {
+		leg := &s.conn.legs[side]
+		if n := leg.out.queue.size(); n > maxQueued {
+			s.fault(BoundedMemory, "%d bytes of control frames wait", n)
 		}
-		s.pump(Client)
-		s.pump(Upstream)
-		s.dialed()
-		if round%10 == 0 {
-			s.pass(500 * time.Millisecond)
+		ready := 0
+		for _, b := range leg.out.ready {
+			ready += len(b)
 		}
-		s.check()
-		if len(s.faults) > 0 {
+		if ready > 2*(s.maxBuffer+simChunk)+maxQueued {
+			s.fault(BoundedMemory, "%d bytes are ready to be written", ready)
+		}
+	}
+}
+
+func (s *sim) checkCounters() {
+	for side := range Side(len(s.conn.legs)) {
+		if got, want := s.conn.Bytes(side), s.model.legs[side].bytes; got != want {
+			s.fault(TrueCounters, "%d bytes from the %s, counted %d", want, side, got)
+		}
+		if s.conn.Phase() >= Closing {
+			continue
+		}
+		if got, want := s.conn.Messages(side), s.messagesRead(side); got != want {
+			s.fault(TrueCounters, "%d messages from the %s, counted %d", want, side, got)
+		}
+	}
+	if got := s.conn.LastActive(); got != max(s.model.heardAt, s.conn.Opened()) {
+		s.fault(TrueCounters, "last active at %v, bytes came at %v", got, s.model.heardAt)
+	}
+	if got := s.conn.Reconnects(); got != len(s.upstreams)-1 {
+		s.fault(TrueCounters, "%d reconnects, counted %d", len(s.upstreams)-1, got)
+	}
+}
+
+// messagesRead is the number of whole messages that the proxy has read.
+func (s *sim) messagesRead(side Side) (n uint64) {
+	peers := s.upstreams
+	if side == Client {
+		peers = []*simPeer{s.client}
+	}
+	for _, peer := range peers {
+		at, exact := slices.BinarySearch(peer.ends, peer.consumed)
+		if exact {
+			at++
+		}
+		n += uint64(at)
+	}
+	return n
+}
+
+// checkTime holds when time has passed and everything that was due is done.
+func (s *sim) checkTime() {
+	if s.conn.Phase() >= Closing {
+		return
+	}
+	if age := s.now.Sub(s.conn.Opened()); s.settings.MaxAge > 0 && age > s.settings.MaxAge {
+		s.fault(Limits, "%v old, at most %v", age, s.settings.MaxAge)
+	}
+	for side := range Side(len(s.conn.legs)) {
+		// After half of the timeout it is pinged; a ping that cannot be written is
+		// looked at twice before its peer has answered nothing for all of it.
+		if timeout, quiet := s.settings.LostTimeout, s.model.legs[side].lifeless; timeout > 0 && quiet > 3*timeout && !s.conn.legs[side].gone {
+			s.fault(DeadFound, "no sign of life of the %s for %v", side, quiet)
+		}
+	}
+}
+
+// checkChange holds when settings have changed.
+func (s *sim) checkChange() {
+	if s.conn.Phase() != Reconnecting {
+		return
+	}
+	failed := s.model.outage.dials
+	if s.dialing {
+		failed--
+	}
+	if !s.settings.AutoReconnect || failed >= s.settings.ReconnectAttempts {
+		s.fault(ChangesAtOnce, "still held, autoReconnect: %v, %d attempts of %d", s.settings.AutoReconnect, failed, s.settings.ReconnectAttempts)
+	}
+}
+
+// checkHeldPing holds when n bytes came from a held client: the latest ping among
+// them is answered already.
+func (s *sim) checkHeldPing(client *simPeer, n int) {
+	out := &s.conn.legs[Client].out
+	for _, ping := range slices.Backward(client.spoken) {
+		if ping.end > client.consumed {
+			continue
+		}
+		if ping.end <= client.consumed-n || out.broken {
 			return
 		}
-	}
-	s.checkQuiet()
-	s.checkClient()
-	s.checkUpstreams()
-	s.checkControl()
-}
-
-// checkQuiet checks that the connection has come to rest.
-func (s *sim) checkQuiet() {
-	switch s.conn.Phase() {
-	case Reconnecting, Closing:
-		s.fault("did not come to rest: phase %d", s.conn.Phase())
-	case Done:
-		for _, side := range []Side{Client, Upstream} {
-			peer := s.peer(side)
-			if peer == nil || s.resets[side] || s.gone[side] || peer.reset {
-				continue
-			}
-			if !peer.gotClose {
-				s.fault("the %s was ended with FIN and without a close frame", side)
-			}
+		waiting := slices.Concat(slices.Concat(out.ready...), queued(out), slices.Concat(s.pumps[Upstream].batch...))
+		if !bytes.Contains(waiting, []byte(ping.payload)) {
+			s.fault(HeldPingsAtOnce, "no answer to %q", ping.payload)
 		}
-		if cut := s.conn.End().Cut; cut && !s.resets[Client] {
-			s.fault("cut off without a reset")
-		} else if !cut && !s.client.gotClose && !s.gone[Client] && !s.client.reset && s.conn.End().Cause != CauseClientLost {
-			s.fault("the client got no close frame, and the end does not say so")
-		}
+		return
 	}
 }
 
-// checkClient checks that the client got messages whole, in order and once, and
-// of each upstream without a gap.
-func (s *sim) checkClient() {
-	rest := s.client.received
-	for i, up := range s.upstreams {
-		n := 0
-		for n < len(up.sent) && n < len(rest) && rest[n] == up.sent[n] {
-			n++
-		}
-		rest = rest[n:]
-		if last := i == len(s.upstreams)-1; last && s.conn.Phase() == Open && n < len(up.sent) {
-			s.fault("the client got %d of %d messages of %s", n, len(up.sent), up.name)
-		}
-		if s.friendly && n < len(up.sent) {
-			s.fault("the client got %d of %d messages of %s, which was lost after them", n, len(up.sent), up.name)
-		}
+// queued are the control frames of ours that wait.
+func queued(out *outbound) []byte {
+	if out.queue == nil {
+		return nil
 	}
-	if len(rest) > 0 {
-		s.fault("the client got %d messages that it should not have got, the first is %.60q", len(rest), rest[0])
-	}
+	return out.queue.frames
 }
 
-// checkUpstreams checks that the upstreams got messages whole, in order, once,
-// and without a gap that possiblyLost does not cover.
-func (s *sim) checkUpstreams() {
-	index := map[string]int{}
-	for i, message := range s.client.sent {
-		index[message] = i
-	}
-	next, missing := 0, 0
-	for gen, up := range s.upstreams {
-		replaying := gen > 0
-		for at, message := range up.received {
-			i, ok := index[message]
-			if !ok {
-				s.fault("%s got what the client never sent: %.60q", up.name, message)
-				return
-			}
-			if replaying && i == at && i <= next && i < 2 && (!s.replayFixed || i < s.settings.ReplayMessages) {
-				// One that is said again may be one that was lost.
-				s.replayed++
-				next = max(next, i+1)
-				continue
-			}
-			if replaying && s.replayFixed && at < min(s.settings.ReplayMessages, next) {
-				s.fault("%s was told only %d of the first messages", up.name, at)
-			}
-			if i < next {
-				s.fault("%s got message %d, and %d was the next", up.name, i, next)
-				return
-			}
-			if i > next && !replaying {
-				s.fault("%s got message %d after %d", up.name, i, next-1)
-				return
-			}
-			missing += i - next
-			next = i + 1
-			replaying = false
+// checkCause holds when the closing begins: the end says what happened.
+func (s *sim) checkCause() {
+	end, up := s.conn.End(), s.upstreams[len(s.upstreams)-1]
+	said := func(peer *simPeer) bool { return peer.closeRead() && peer.said == simClose{end.Code, end.Reason} }
+	ok, by := false, ByProxy
+	switch end.Cause {
+	case CauseClientClose:
+		ok, by = said(s.client), ByClient
+	case CauseUpstreamClose:
+		ok, by = said(up), ByUpstream
+	case CauseClientLost:
+		ok, by = s.gone[Client] || s.model.legs[Client].silenced, ByNetwork
+	case CauseUpstreamLost:
+		ok, by = s.gone[Upstream] || s.model.legs[Upstream].silenced || up.closeRead() && simHeals[up.said.code], ByNetwork
+		if end.Code == wire.CloseTryAgainLater && s.model.outage.dials < s.settings.ReconnectAttempts {
+			s.fault(Attempts, "given up after %d attempts of %d", s.model.outage.dials, s.settings.ReconnectAttempts)
+		}
+	case CauseReconnectRefused:
+		ok, by = s.model.outage.refused, ByUpstream
+	case CauseMessageTooBig:
+		limit := s.settings.MaxMessageBytes
+		ok = limit > 0 && int64(max(s.client.largest, up.largest)) > limit
+	case CauseRateLimited:
+		rate := s.settings.MessagesPerSecond
+		ok = rate > 0 && s.conn.Messages(Client) >= uint64(rate)
+	case CauseMaxAge:
+		ok = s.settings.MaxAge > 0 && s.now.Sub(s.conn.Opened()) >= s.settings.MaxAge
+	case CauseDrained, CauseDisconnected:
+		ok, by = end == s.model.command, s.model.command.By
+		if s.model.aborted {
+			ok, by = end.Cause == CauseDrained && end.Code == wire.CloseAbnormal, ByProxy
+		}
+	case CauseProtocolError:
+		ok, by = s.client.violated, ByClient
+		if end.By == ByUpstream {
+			ok, by = up.violated, ByUpstream
 		}
 	}
-	up := s.peer(Upstream)
-	if s.conn.Phase() == Open || up != nil && up.gotClose && s.client.closeSent && s.conn.End().Cause == CauseClientClose {
-		missing += len(s.client.sent) - next
-	}
-	if uint64(missing) > s.conn.PossiblyLost() {
-		s.fault("%d messages are missing, %d possibly lost", missing, s.conn.PossiblyLost())
-	}
-}
-
-// checkControl checks that no control frame went astray: a pong reaches who sent
-// the ping, and a ping one upstream at most.
-func (s *sim) checkControl() {
-	seen := map[string]string{}
-	for _, up := range s.upstreams {
-		for _, ping := range up.gotPings {
-			if !s.client.pings[ping] {
-				if len(ping) != 8 {
-					s.fault("%s got the ping %q", up.name, ping)
-				}
-				continue
-			}
-			if by, twice := seen[ping]; twice {
-				s.fault("%s got the ping %q, after %s", up.name, ping, by)
-			}
-			seen[ping] = up.name
-		}
-		for _, pong := range up.gotPongs {
-			if !up.pings[pong] && !s.client.pongs[pong] {
-				s.fault("%s got the pong %q", up.name, pong)
-			}
-		}
-	}
-	for _, ping := range s.client.gotPings {
-		if !strings.HasPrefix(ping, "upstream") && len(ping) != 8 {
-			s.fault("the client got the ping %q", ping)
-		}
-	}
-	for _, pong := range s.client.gotPongs {
-		if !s.client.pings[pong] && !strings.HasPrefix(pong, "upstream") {
-			s.fault("the client got the pong %q", pong)
-		}
+	if !ok || end.By != by {
+		s.fault(TrueCause, "the end is %+v", end)
 	}
 }

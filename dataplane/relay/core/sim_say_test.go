@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"unicode/utf8"
 
 	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
 )
@@ -20,53 +19,63 @@ type simPeer struct {
 	name       string
 	rng        *rand.Rand
 	extensions bool
-	maxPayload int
+	fault      func(invariant, string, ...any)
+	chatty     int // how much of what it could say it says, in percent
 
 	// toProxy are the bytes that the proxy has not read, after which fin or reset
-	// comes.
-	toProxy    []byte
-	fin, reset bool
-	// sent are the whole messages that it sent, by their frames; rest are the frames
-	// of the one that is under way, kept what was sent of it.
-	sent []string
-	rest [][]byte
-	kept string
-	// pings and pongs are the payloads of what it sent on its own account.
+	// comes. pushed and consumed count what was put there and what was read.
+	toProxy          []byte
+	pushed, consumed int
+	fin, reset       bool
+	// sent are the whole messages that it sent, by their frames, and ends is where in
+	// its stream they end; rest are the frames of the one that is under way, kept what
+	// was sent of it. largest is the size of the largest message it began.
+	sent    []string
+	ends    []int
+	rest    [][]byte
+	kept    string
+	largest int
+	// pings and pongs are the payloads of what it sent on its own account, in order.
 	pings, pongs map[string]bool
+	spoken       []simPing
+	frames       map[string]bool // its control frames
 	counter      int
 	// mute says that it has sent a close frame, or a violation.
-	mute, closeSent bool
+	mute, closeSent, violated bool
+	closeAt                   int // where in its stream the close frame ends
+	said                      simClose
 
-	// fromProxy are the bytes that the proxy's kernel took and this peer has not
-	// acknowledged; vanished says that it never will.
-	fromProxy []byte
-	vanished  bool
-	// dead says that the proxy's socket is closed.
-	dead bool
-	// in is what was received and not parsed.
-	in        []byte
-	message   string // the frames so far of the message that is being received
-	inMessage bool
-	received  []string
-	gotPings  []string
-	gotPongs  []string
-	gotClose  bool
-	closeCode int
-	// answers are what it is going to send because of what it received.
-	answers      [][]byte
-	answersClose bool // it answers close frames
-	faults       []string
+	simEar
 }
 
-func newSimPeer(side Side, name string, rng *rand.Rand, extensions bool, maxPayload int) *simPeer {
+// simPing is a ping and where in its peer's stream it ends.
+type simPing struct {
+	payload string
+	end     int
+}
+
+// simClose is what a close frame says.
+type simClose struct {
+	code   int
+	reason string
+}
+
+func newSimPeer(side Side, name string, rng *rand.Rand, extensions bool, fault func(invariant, string, ...any)) *simPeer {
 	return &simPeer{
-		side: side, name: name, rng: rng, extensions: extensions, maxPayload: maxPayload,
-		pings: map[string]bool{}, pongs: map[string]bool{}, answersClose: rng.IntN(4) > 0,
+		side: side, name: name, rng: rng, extensions: extensions, fault: fault, chatty: 100,
+		pings: map[string]bool{}, pongs: map[string]bool{}, frames: map[string]bool{},
+		simEar: simEar{answersClose: rng.IntN(4) > 0},
 	}
 }
 
-func (p *simPeer) fault(format string, args ...any) {
-	p.faults = append(p.faults, p.name+": "+fmt.Sprintf(format, args...))
+// simMaxPayload is the size of the largest message, nearly; above the limit that
+// the settings may have, and twice what a read holds.
+const simMaxPayload = 700
+
+// push puts bytes on the way to the proxy.
+func (p *simPeer) push(b []byte) {
+	p.toProxy = append(p.toProxy, b...)
+	p.pushed += len(b)
 }
 
 // frame builds a frame of this peer. The masking key of a client tells every
@@ -80,7 +89,14 @@ func (p *simPeer) frame(h wire.Header, payload []byte) []byte {
 		binary.BigEndian.PutUint32(h.Key[:], uint32(p.counter)<<8|uint32(p.rng.IntN(256)))
 		wire.Mask(h.Key, payload)
 	}
-	return append(wire.AppendHeader(nil, h), payload...)
+	return append(wire.AppendHeader(make([]byte, 0, wire.MaxHeader+len(payload)), h), payload...)
+}
+
+// control builds a control frame, and notes that it is this peer's.
+func (p *simPeer) control(op wire.Opcode, payload []byte) []byte {
+	frame := p.frame(wire.Header{Fin: true, Opcode: op}, payload)
+	p.frames[string(frame)] = true
+	return frame
 }
 
 // say sends the next frame of a message, and begins one where there is none.
@@ -93,10 +109,11 @@ func (p *simPeer) say() {
 	}
 	frame := p.rest[0]
 	p.rest = p.rest[1:]
-	p.toProxy = append(p.toProxy, frame...)
+	p.push(frame)
 	p.kept += string(frame)
 	if len(p.rest) == 0 {
 		p.sent = append(p.sent, p.kept)
+		p.ends = append(p.ends, p.pushed)
 		p.kept = ""
 	}
 }
@@ -106,7 +123,7 @@ func (p *simPeer) begin() {
 	size := p.rng.IntN(20)
 	switch p.rng.IntN(6) {
 	case 0:
-		size = p.rng.IntN(p.maxPayload)
+		size = p.rng.IntN(simMaxPayload)
 	case 1:
 		size = 0
 	}
@@ -117,6 +134,7 @@ func (p *simPeer) begin() {
 	if p.side == Upstream {
 		payload = append(fmt.Appendf(nil, "%s.%d ", p.name, len(p.sent)), payload...)
 	}
+	p.largest = max(p.largest, len(payload))
 	h := wire.Header{Opcode: wire.Binary}
 	if p.extensions && p.rng.IntN(2) == 0 {
 		h.RSV = 0x40
@@ -138,7 +156,8 @@ func (p *simPeer) sayPing() {
 	}
 	payload := fmt.Sprintf("%s ping %d", p.name, len(p.pings))
 	p.pings[payload] = true
-	p.toProxy = append(p.toProxy, p.frame(wire.Header{Fin: true, Opcode: wire.Ping}, []byte(payload))...)
+	p.push(p.control(wire.Ping, []byte(payload)))
+	p.spoken = append(p.spoken, simPing{payload, p.pushed})
 }
 
 // sayPong sends a pong that nobody asked for (RFC 6455 section 5.5.3 allows it).
@@ -148,7 +167,7 @@ func (p *simPeer) sayPong() {
 	}
 	payload := fmt.Sprintf("%s pong %d", p.name, len(p.pongs))
 	p.pongs[payload] = true
-	p.toProxy = append(p.toProxy, p.frame(wire.Header{Fin: true, Opcode: wire.Pong}, []byte(payload))...)
+	p.push(p.control(wire.Pong, []byte(payload)))
 }
 
 // sayClose sends a close frame and nothing after it.
@@ -156,9 +175,17 @@ func (p *simPeer) sayClose(code int, reason string) {
 	if p.mute {
 		return
 	}
-	p.mute, p.closeSent = true, true
-	p.toProxy = append(p.toProxy, p.frame(wire.Header{Fin: true, Opcode: wire.Close}, wire.AppendClose(nil, code, reason))...)
+	p.closeWith(simClose{code, reason}, wire.AppendClose(nil, code, reason))
 }
+
+func (p *simPeer) closeWith(said simClose, payload []byte) {
+	p.push(p.control(wire.Close, payload))
+	p.mute, p.closeSent = true, true
+	p.said, p.closeAt = said, p.pushed
+}
+
+// closeRead says that the proxy has read this peer's close frame.
+func (p *simPeer) closeRead() bool { return p.closeSent && p.consumed >= p.closeAt }
 
 // violate sends what no peer may send, and nothing after it.
 func (p *simPeer) violate() {
@@ -197,100 +224,19 @@ func (p *simPeer) violate() {
 		}
 		bad = p.frame(wire.Header{Fin: true, RSV: 0x40, Opcode: wire.Ping}, []byte("x"))
 	}
-	p.mute = true
-	p.toProxy = append(p.toProxy, bad...)
-}
-
-// take makes the peer receive, and so acknowledge, n bytes.
-func (p *simPeer) take(n int) {
-	p.in = append(p.in, p.fromProxy[:n]...)
-	p.fromProxy = p.fromProxy[n:]
-	for len(p.in) > 0 {
-		h, size, err := wire.ParseHeader(p.in)
-		if err == wire.ErrShort { //nolint:errorlint // it is never wrapped
-			return
-		}
-		if err != nil {
-			p.fault("received %v: % x", err, p.in[:min(20, len(p.in))])
-			return
-		}
-		if p.gotClose {
-			p.fault("received something after a close frame")
-		}
-		if h.Masked != (p.side == Upstream) {
-			p.fault("received a frame with masked=%v", h.Masked)
-		}
-		if h.RSV != 0 && !p.extensions {
-			p.fault("received reserved bits")
-		}
-		if uint64(len(p.in)-size) < h.Length {
-			return
-		}
-		frame := p.in[:size+int(h.Length)]
-		p.in = p.in[len(frame):]
-		p.receive(h, frame, size)
-	}
-}
-
-// receive handles a whole frame.
-func (p *simPeer) receive(h wire.Header, frame []byte, size int) {
-	payload := append([]byte(nil), frame[size:]...)
-	if h.Masked {
-		wire.Mask(h.Key, payload)
-	}
-	switch h.Opcode {
-	case wire.Ping:
-		p.gotPings = append(p.gotPings, string(payload))
-		pong := p.frame(wire.Header{Fin: true, Opcode: wire.Pong}, payload)
-		if p.rng.IntN(5) == 0 {
-			p.answers = nil // Only the latest ping has to be answered.
-		}
-		p.answers = append(p.answers, pong)
-	case wire.Pong:
-		p.gotPongs = append(p.gotPongs, string(payload))
-	case wire.Close:
-		p.receiveClose(payload)
-	default:
-		if p.inMessage != (h.Opcode == wire.Continuation) {
-			p.fault("received opcode %d, within a message: %v", h.Opcode, p.inMessage)
-		}
-		p.message += string(frame)
-		p.inMessage = !h.Fin
-		if h.Fin {
-			p.received = append(p.received, p.message)
-			p.message = ""
-		}
-	}
-}
-
-func (p *simPeer) receiveClose(payload []byte) {
-	p.gotClose = true
-	p.closeCode = wire.CloseNoStatus
-	if len(payload) == 1 {
-		p.fault("received a close frame with half a code")
-		return
-	}
-	if len(payload) > 1 {
-		p.closeCode = int(binary.BigEndian.Uint16(payload))
-		if !wire.ValidCloseCode(p.closeCode) || !utf8.Valid(payload[2:]) {
-			p.fault("received close code %d, reason %q", p.closeCode, payload[2:])
-		}
-	}
-	if p.answersClose && !p.mute {
-		// What is under way is not finished: it would not be looked at.
-		p.answers = append(p.answers, p.frame(wire.Header{Fin: true, Opcode: wire.Close}, payload))
-	}
+	p.mute, p.violated = true, true
+	p.push(bad)
 }
 
 // answer sends what it owes for what it received.
 func (p *simPeer) answer() {
-	for _, frame := range p.answers {
-		if p.mute {
-			break
-		}
-		p.toProxy = append(p.toProxy, frame...)
-		if frame[0]&0xf == byte(wire.Close) {
-			p.mute, p.closeSent = true, true
+	for _, owed := range p.answers {
+		switch {
+		case p.mute:
+		case owed.op == wire.Close:
+			p.closeWith(p.gotCode, owed.payload)
+		default:
+			p.push(p.control(owed.op, owed.payload))
 		}
 	}
 	p.answers = nil
@@ -309,4 +255,10 @@ func (p *simPeer) leave() {
 	if p.rng.IntN(2) == 0 {
 		p.toProxy = p.toProxy[:p.rng.IntN(len(p.toProxy)+1)]
 	}
+}
+
+// vanish takes the peer off the network: its kernel acknowledges nothing more.
+func (p *simPeer) vanish(now Instant) {
+	p.vanished, p.mute = true, true
+	p.outstanding(now)
 }

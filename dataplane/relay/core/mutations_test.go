@@ -1,0 +1,326 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build mutate
+
+package core
+
+// mutations are faults that somebody could make. Each breaks at least the promise
+// that it names.
+var mutations = []mutation{
+	{"unmasked clients are understood", LegalFrames, "receive.go", []string{
+		"case h.Masked != (from == Client):", "case false:",
+	}},
+	{"reserved bits pass", LegalFrames, "receive.go", []string{
+		"case h.RSV != 0 && !c.terms.Extensions:", "case false:",
+	}},
+	{"continuations of nothing pass", LegalFrames, "receive.go", []string{
+		"case h.Opcode == wire.Continuation && !in.fragmented:", "case false:",
+	}},
+	{"a message may begin within a message", LegalFrames, "receive.go", []string{
+		"case (h.Opcode == wire.Text || h.Opcode == wire.Binary) && in.fragmented:", "case false:",
+	}},
+	{"frames of ours land within frames", LegalFrames, "output.go", []string{
+		"if out.mid || out.taken ||", "if out.taken ||",
+	}},
+	{"a loss is answered for with 1006", LegalFrames, "loss.go", []string{
+		"return wire.CloseNoStatus", "return c.end.Code",
+	}},
+	{"a loss within a message is held", LegalFrames, "hold.go", []string{
+		"!c.legs[Upstream].in.midMessage() && !c.legs[Client].out.mid &&", "",
+	}},
+
+	{"data follows a close frame", NothingAfterClose, "output.go", []string{
+		"case out.closeSent:", "case false:",
+	}},
+	{"control frames follow a close frame", NothingAfterClose, "output.go", []string{
+		"c.legs[to].gone || out.broken || out.closeSent || from == Client && c.holding()",
+		"c.legs[to].gone || out.broken || from == Client && c.holding()",
+	}},
+
+	{"a header is passed on and used again", ClientGetsAll, "receive.go", []string{
+		"c.pass(from, append([]byte(nil), in.head[:size]...))", "c.pass(from, in.head[:size])",
+	}},
+	{"half a header of the old upstream is kept for the new one", ClientGetsAll, "hold.go", []string{
+		"	up.in.restart()\n", "",
+	}},
+	{"what comes before a control frame is dropped", ClientGetsAll, "receive.go", []string{
+		"c.pass(from, p[run:i])\n\t\t\tsize := n", "size := n",
+	}},
+
+	{"a message that was handed over in part is sent again without its start", UpstreamsGetWhole, "retain.go", []string{
+		"h.partial = append(h.partial, rest...)", "h.partial = append(h.partial[:0], rest...)",
+	}},
+	{"messages that were handed over are sent again", UpstreamsGetWhole, "retain.go", []string{
+		"			rest = rest[:0]\n", "",
+	}},
+	{"a place within a frame is forgotten", UpstreamsGetWhole, "retain.go", []string{
+		"h.start = scan{left: in.left, fin: in.fin}", "h.start = scan{}",
+	}},
+
+	{"what was not written is not kept", NothingLost, "loss.go", []string{
+		"	c.retainUnwritten()\n", "",
+	}},
+	{"what was not acknowledged counts as delivered", NothingLost, "marks.go", []string{
+		"acked := written - min(written, uint64(unacked))", "acked := written",
+	}},
+	{"thinned marks make the bound smaller", NothingLost, "marks.go", []string{
+		"h.marks[max(i-1, 0)]", "h.marks[min(i, len(h.marks)-1)]",
+	}},
+	{"what the socket took in its last moment is not counted", NothingLost, "retain.go", []string{
+		"h.possiblyLost += h.delivered - before\n\t\treturn", "return",
+	}},
+
+	{"the last mark is always in doubt", NoFalseAlarm, "marks.go", []string{
+		"if unacked <= 0 || len(h.marks) == 0 {", "if len(h.marks) == 0 {",
+		"h.marks[max(i-1, 0)]", "h.marks[max(i-2, 0)]",
+	}},
+
+	{"nothing is said again", Replayed, "retain.go", []string{
+		"h.replayDue = h.replayCount(c) > 0", "h.replayDue = false",
+	}},
+	{"messages to say again are forgotten when the next one is too large", Replayed, "replay.go", []string{
+		"if c.phase != Reconnecting && !h.replayDue {", "if true {",
+	}},
+
+	{"pongs for an upstream that is gone reach the next one", ControlToItsPeer, "control.go", []string{
+		"client.stale, client.theirs, client.waiting = true, nil, false", "client.theirs, client.waiting = nil, false",
+	}},
+
+	{"our pongs cross", OwnPongsSwallowed, "control.go", []string{
+		"return p.ours != [8]byte{} &&", "return false &&",
+	}},
+	{"only the pong to the last ping of ours is known", OwnPongsSwallowed, "control.go", []string{
+		"case p.isOurs(payload):", "case bytes.Equal(payload, p.ours[:]):",
+	}},
+
+	{"a ping that ours has overtaken is not answered", PingsAnswered, "control.go", []string{
+		"if p.overtaken && p.theirs != nil {", "if false {",
+	}},
+	{"a ping that went to a lost upstream is not answered", PingsAnswered, "control.go", []string{
+		"c.enqueue(Client, wire.Pong, up.theirs)", "_ = up",
+	}},
+
+	{"pings of a held client are swallowed", HeldPingsAtOnce, "control.go", []string{
+		"c.enqueue(Client, wire.Pong, payload)\n\t\treturn", "return",
+	}},
+
+	{"a leg is pinged too early", OnlySilentPinged, "keepalive.go", []string{
+		"return k.alive.Add(timeout / 2)", "return k.alive.Add(timeout / 4)",
+	}},
+	{"bytes are no life", OnlySilentPinged, "keepalive.go", []string{
+		"k.alive, k.pinged, k.pingSent = now, false, 0", "k.pinged, k.pingSent = false, 0",
+	}},
+
+	{"a pause counts as silence", FairLoss, "keepalive.go", []string{
+		"	k.alive = k.alive.Add(stood)\n", "",
+	}},
+	{"a pause counts against the answer to a ping", FairLoss, "keepalive.go", []string{
+		"k.pingSent = k.pingSent.Add(now.Sub(max(k.paused, k.pingSent)))", "_ = stood",
+	}},
+	{"acknowledgements are no life", FairLoss, "keepalive.go", []string{
+		"case kernel.Acked > k.acked+pingWireBytes:", "case false:",
+	}},
+	{"a blocked writer is held against its peer", FairLoss, "keepalive.go", []string{
+		"case k.pingSent == 0 && !leg.out.broken && kernel.Unanswered < timeout:", "case false:",
+	}},
+	{"a ping has no time to be answered", FairLoss, "keepalive.go", []string{
+		"default:\n\t\treturn max(k.alive.Add(timeout), k.pingSent.Add(timeout/2))", "default:\n\t\treturn k.alive.Add(timeout)",
+	}},
+
+	{"a blocked writer is never given up", DeadFound, "keepalive.go", []string{
+		"!leg.out.broken && kernel.Unanswered < timeout:", "!leg.out.broken:",
+	}},
+	{"the acknowledgement of our ping is life", DeadFound, "keepalive.go", []string{
+		"kernel.Acked > k.acked+pingWireBytes", "kernel.Acked > k.acked",
+	}},
+
+	{"a reason is dropped", CloseCodes, "closing.go", []string{
+		"payload := wire.AppendClose(nil, end.Code, end.Reason)", `payload := wire.AppendClose(nil, end.Code, "")`,
+	}},
+	{"an upstream that is lost is 1011 for the client", CloseCodes, "loss.go", []string{
+		"wire.AppendClose(nil, wire.CloseServiceRestart, clip(reason))", "wire.AppendClose(nil, wire.CloseInternalError, clip(reason))",
+	}},
+	{"both sides are told the fault of one", CloseCodes, "closing.go", []string{
+		"code = wire.CloseInternalError\n", "code = end.Code\n",
+	}},
+	{"the farewell is not what the upstream said", CloseCodes, "hold.go", []string{
+		"wire.AppendFrame(nil, wire.Close, farewell, c.maskingKey())", "wire.AppendFrame(nil, wire.Close, farewell[:2], c.maskingKey())",
+	}},
+	{"a close frame of the other side crosses without its reason", CloseCodes, "closing.go", []string{
+		"leg.out.queue = append(leg.out.queue, frame...)\n\t\tleg.out.closeQueued = true\n\t\treturn",
+		"c.enqueue(to, wire.Close, payload[:min(2, len(payload))])\n\t\treturn",
+	}},
+
+	{"the upstream's close is the client's", TrueCause, "closing.go", []string{
+		"by, cause = ByUpstream, CauseUpstreamClose", "_, _ = by, cause",
+	}},
+	{"a fault while closing changes the cause", TrueCause, "closing.go", []string{
+		"	if c.phase != Closing {\n\t\tc.begin(now, end, closeGrace)", "	if true {\n\t\tc.begin(now, end, closeGrace)",
+	}},
+
+	{"the grace is too long", CloseGrace, "closing.go", []string{
+		"c.closeBy = now.Add(grace)", "c.closeBy = now.Add(grace + time.Minute)",
+	}},
+	{"every frame prolongs the grace", CloseGrace, "receive.go", []string{
+		"	c.active = now\n", "	c.active = now\n\tif c.phase == Closing {\n\t\tc.closeBy = now.Add(closeGrace)\n\t}\n",
+	}},
+
+	{"a side that was not told ends with FIN", CleanEnd, "closing.go", []string{
+		"c.effects.Reset[side] = true", "_ = side",
+	}},
+	{"a cut is not reported", CleanEnd, "closing.go", []string{
+		"c.end.Cut = !client.gone && !client.out.broken && !client.out.told()", "_ = client",
+	}},
+	{"a close frame that waits counts as written", CleanEnd, "closing.go", []string{
+		"return out.closeSent && !out.taken && len(out.ready) == 0", "return out.closeSent || out.closeQueued",
+	}},
+	{"both sides are reset, whatever they said", CleanEnd, "closing.go", []string{
+		"if !c.legs[side].gone && !c.settled(side) {", "if !c.legs[side].gone {",
+	}},
+
+	{"1012 is not healed", ClientHeld, "closing.go", []string{
+		"wire.CloseInternalError, wire.CloseServiceRestart, wire.CloseTryAgainLater", "wire.CloseInternalError, wire.CloseTryAgainLater",
+	}},
+	{"a failed write cannot be healed", ClientHeld, "hold.go", []string{
+		"!c.hold.unhealable", "!c.hold.unhealable && !c.legs[Upstream].out.broken",
+	}},
+
+	{"every close code is healed", AbnormalOnly, "closing.go", []string{
+		"		return true\n\t}\n\treturn false\n}\n\n// passClose", "		return true\n\t}\n\treturn true\n}\n\n// passClose",
+	}},
+	{"autoReconnect is not asked", AbnormalOnly, "hold.go", []string{
+		"return ok && c.settings.AutoReconnect && c.phase < Closing", "return ok && c.phase < Closing",
+	}},
+	{"a connection that cannot be moved is moved", AbnormalOnly, "hold.go", []string{
+		"return ok && c.settings.AutoReconnect && c.phase < Closing", "_ = ok\n\treturn c.settings.AutoReconnect && c.phase < Closing",
+	}},
+
+	{"one attempt too many", Attempts, "hold.go", []string{
+		"if c.hold.failed >= c.settings.ReconnectAttempts {", "if c.hold.failed > c.settings.ReconnectAttempts {",
+	}},
+	{"one attempt too few", Attempts, "hold.go", []string{
+		"if c.hold.failed >= c.settings.ReconnectAttempts {", "if c.hold.failed+1 >= c.settings.ReconnectAttempts {",
+	}},
+	{"jitter makes the pause shorter", Attempts, "settings.go", []string{
+		"return d + time.Duration", "return d - time.Duration",
+	}},
+	{"too much jitter", Attempts, "settings.go", []string{
+		"const JitterShare = 0.2", "const JitterShare = 0.3",
+	}},
+	{"the first attempt waits", Attempts, "hold.go", []string{
+		"	h.dialAt = now\n", "	h.dialAt = now.Add(c.settings.ReconnectDelay + 1)\n",
+	}},
+	{"an upstream that leaves at once is dialed at once", Attempts, "hold.go", []string{
+		"if h.attachedAt != 0 && now.Sub(h.attachedAt)", "if h.attachedAt < 0 && now.Sub(h.attachedAt)",
+	}},
+	{"a refusal is not final", Attempts, "hold.go", []string{
+		"	if final {\n", "	if false {\n",
+	}},
+
+	{"a full buffer stops nothing", BoundedMemory, "hold.go", []string{
+		"return max(0, min(atMost, c.settings.BufferBytes-len(c.hold.buffer)))", "return atMost",
+	}},
+	{"the client is read while the buffer is written", BoundedMemory, "hold.go", []string{
+		"return 0 // The buffer is written first, so that it does not grow.", "return atMost",
+	}},
+	{"a message of any size is kept", BoundedMemory, "retain.go", []string{
+		"case len(h.partial) > c.settings.BufferBytes:", "case false:",
+	}},
+	{"messages of any size are kept to be said again", BoundedMemory, "replay.go", []string{
+		"if h.replayBytes > c.settings.BufferBytes {", "if false {",
+	}},
+	{"every ping of one who does not read is answered", BoundedMemory, "output.go", []string{
+		"if leg.out.pong > 0 {", "if false {",
+	}},
+
+	{"the limit of a message is twice the limit", Limits, "receive.go", []string{
+		"size > uint64(limit)", "size > 2*uint64(limit)",
+	}},
+	{"the limit is that of a fragment", Limits, "receive.go", []string{
+		"size += in.size", "size += 0",
+	}},
+	{"messages are not counted for their rate", Limits, "conn.go", []string{
+		"	b.tokens--\n", "",
+	}},
+	{"a burst of any size is allowed after a silence", Limits, "conn.go", []string{
+		"	b.tokens = min(b.tokens, float64(perSecond))\n", "	b.tokens += float64(perSecond)\n",
+	}},
+	{"nobody is too old", Limits, "conn.go", []string{
+		"age > 0 && now.Sub(c.opened) >= age", "age < 0",
+		"	if c.settings.MaxAge > 0 {\n", "	if c.settings.MaxAge < 0 {\n",
+	}},
+
+	{"a sign of life does not move the timer", TimerSet, "receive.go", []string{
+		"	if leg.keep.heard(now) {\n\t\tc.effects.Rearm = true\n\t}", "	leg.keep.heard(now)",
+	}},
+	{"a change does not move the timer", TimerSet, "conn.go", []string{
+		"	c.settings = settings\n\tc.effects.Rearm = true\n", "	c.settings = settings\n",
+	}},
+	{"a tick that was skipped is not made up for", TimerSet, "keepalive.go", []string{
+		"k.skipped = false\n\t\tc.effects.Rearm = true", "k.skipped = false",
+	}},
+	{"a blocked ping is looked at all the time", TimerSet, "keepalive.go", []string{
+		"		k.looked = now\n", "",
+	}},
+
+	{"an upstream is attached to what is closing", PhasesInOrder, "hold.go", []string{
+		"	if c.phase != Reconnecting {\n\t\treturn false\n", "	if c.phase == Done {\n\t\treturn false\n",
+	}},
+	{"what is done goes on reading", PhasesInOrder, "hold.go", []string{
+		"case c.legs[side].gone || c.phase == Done:", "case c.legs[side].gone:",
+	}},
+
+	{"bytes are not counted", TrueCounters, "receive.go", []string{
+		"	in.bytes += uint64(len(p))\n", "",
+	}},
+	{"frames are counted as messages", TrueCounters, "receive.go", []string{
+		"	if in.fin {\n\t\tin.messages++", "	in.messages++\n\tif in.fin {",
+	}},
+	{"a reconnect begins to count afresh", TrueCounters, "receive.go", []string{
+		"*in = inbound{messages: in.messages, bytes: in.bytes}", "*in = inbound{}",
+	}},
+	{"what was dropped behind a close frame counts as delivered", TrueCounters, "retain.go", []string{
+		"case all && up.out.closeSent:", "case false:",
+	}},
+	{"what was handed over before a failure is not counted", TrueCounters, "retain.go", []string{
+		"		h.keepRest(c, n, failed) // for what was handed over whole\n", "",
+	}},
+
+	{"every frame of ours has the same key", FreshMasks, "output.go", []string{
+		"r := c.random()", "r := uint64(0x01020304)",
+	}},
+
+	{"no attempt follows one that failed", Rests, "hold.go", []string{
+		"	c.hold.dialAt = now.Add(jittered(c.settings.ReconnectDelay, c.random()))\n", "",
+	}},
+
+	{"a closing connection is disconnected again", Commands, "closing.go", []string{
+		"if c.phase >= Closing {\n\t\treturn false", "if c.phase > Closing {\n\t\treturn false",
+	}},
+	{"an abort waits", Commands, "closing.go", []string{
+		"\"the proxy was stopped\"}, 0)\n\t}\n\tc.finish()", "\"the proxy was stopped\"}, 0)\n\t}",
+	}},
+
+	{"a held client stays when autoReconnect goes", ChangesAtOnce, "hold.go", []string{
+		"case !s.AutoReconnect:", "case false:",
+		"case !c.retains():", "case s.AutoReconnect && !c.retains():",
+	}},
+	{"fewer attempts hold for the next outage", ChangesAtOnce, "hold.go", []string{
+		"case h.failed >= s.ReconnectAttempts:", "case false:",
+	}},
+
+	{"a farewell is put into a write", OneDriver, "hold.go", []string{
+		"if farewell != nil && between {", "if farewell != nil {",
+		"between := ", "_ = ",
+	}},
+	{"a client that left is dialed for", OneDriver, "closing.go", []string{
+		"	c.hold.dialAt = 0\n\tc.effects.Dial = false\n", "",
+		"	c.phase = Done\n", "	c.phase = Done\n\tc.effects.Dial = c.hold.dialAt != 0\n",
+		"	c.effects.Dial = false\n\tc.effects.Rearm = true\n}\n\n// Abort", "	c.effects.Rearm = true\n}\n\n// Abort",
+	}},
+
+	{"messages that were not kept are said again", NoPanic, "replay.go", []string{
+		"min(uint64(c.settings.ReplayMessages), uint64(len(h.replay)), h.delivered)", "min(uint64(c.settings.ReplayMessages), h.delivered)",
+	}},
+}
