@@ -39,7 +39,7 @@ const mutationRuns = simRuns
 // or does not fit the core any more; and where a promise has no mutation.
 //
 //	make mutate
-//	make mutate RUN=Mutations/jitter
+//	make mutate RUN=jitter
 func TestMutations(t *testing.T) {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "PROMISE\tMUTATION\tSCHEDULES\tALSO BROKEN BEFORE")
@@ -98,7 +98,7 @@ func (m mutation) hunt(t *testing.T) (schedules, others string) {
 			t.Fatal(err)
 		}
 	}
-	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", overlay, "-o", binary, ".")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-ldflags=-s -w", "-overlay", overlay, "-o", binary, ".")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("it does not build: %v\n%s", err, out)
 	}

@@ -51,9 +51,9 @@ func (s *sim) checkPhase() {
 // maxHeadersKept is what a header that came in parts adds to a chunk.
 const maxHeadersKept = 14
 
-// maxQueued is more than the control frames that can be due in one moment: a ping,
-// a pong and a close frame.
-const maxQueued = 3 * wire.MaxControlFrame
+// maxQueued is how many control frames of ours can wait for the end of a frame, or
+// for a socket: a ping, a pong before and a pong behind it, and a close frame.
+const maxQueued = 4
 
 func (s *sim) checkMemory() {
 	h := s.conn.hold
@@ -72,17 +72,30 @@ func (s *sim) checkMemory() {
 	}
 	for side := range s.conn.legs {
 		leg := &s.conn.legs[side]
-		if n := leg.out.queue.size(); n > maxQueued {
-			s.fault(BoundedMemory, "%d bytes of control frames wait", n)
+		if n := countFrames(queued(&leg.out)); n > maxQueued {
+			s.fault(BoundedMemory, "%d control frames wait", n)
 		}
 		ready := 0
 		for _, b := range leg.out.ready {
 			ready += len(b)
 		}
-		if ready > 2*(s.maxBuffer+simChunk)+maxQueued {
+		if ready > 2*(s.maxBuffer+simChunk)+maxQueued*wire.MaxControlFrame {
 			s.fault(BoundedMemory, "%d bytes are ready to be written", ready)
 		}
 	}
+}
+
+// countFrames counts whole control frames.
+func countFrames(b []byte) (n int) {
+	for len(b) > 0 {
+		h, size, err := wire.ParseHeader(b)
+		if err != nil {
+			return n
+		}
+		b = b[size+int(h.Length):]
+		n++
+	}
+	return n
 }
 
 func (s *sim) checkCounters() {

@@ -106,7 +106,7 @@ func (s *sim) receive(from Side, peer *simPeer, b []byte) {
 	leg := &s.conn.legs[from]
 	held := from == Client && s.conn.Phase() == Reconnecting
 	if !leg.gone {
-		s.model.heard(from, len(b), s.now)
+		s.model.heard(from, peer, len(b), s.now)
 		peer.consumed += len(b)
 	}
 	s.conn.Receive(s.now, from, b)
@@ -175,7 +175,7 @@ func (s *sim) deliver(to Side) {
 		}
 	case len(peer.fromProxy) > 0:
 		peer.take(1 + s.rng.IntN(len(peer.fromProxy)))
-		s.model.legs[to].lifeless = 0
+		s.model.acknowledged(to, peer)
 	}
 }
 

@@ -141,7 +141,7 @@ func (s *sim) checkUpstreams() {
 				return
 			}
 			delivered[i] = true
-			if replaying && i == at && i <= next && i < 2 && (!s.fixed || i < s.settings.ReplayMessages) {
+			if replaying && i == at && i <= next && i < simMaxReplay && (!s.fixed || i < s.settings.ReplayMessages) {
 				// One that is said again may be one that was lost.
 				s.replayed++
 				next = max(next, i+1)

@@ -108,7 +108,7 @@ func (p *simPeer) receive(h wire.Header, frame []byte, size int) {
 	switch h.Opcode {
 	case wire.Ping:
 		p.gotPings = append(p.gotPings, string(payload))
-		if p.rng.IntN(5) == 0 {
+		if p.rng.IntN(3) == 0 {
 			p.answers = nil // Only the latest ping has to be answered.
 		}
 		p.answers = append(p.answers, simAnswer{wire.Pong, payload})

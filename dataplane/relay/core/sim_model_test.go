@@ -34,6 +34,9 @@ type simLeg struct {
 	// quietAtPing and ackedAtPing are from when it was pinged last.
 	quietAtPing time.Duration
 	ackedAtPing uint64
+	// ackedAtLife is what was acknowledged when there was the last sign of life. More
+	// than a ping of ours has to be, because its kernel does that alone.
+	ackedAtLife uint64
 	silenced    bool // it was given up for its silence
 	bytes       uint64
 }
@@ -65,11 +68,17 @@ func (s *sim) advance(to Instant) {
 	}
 }
 
-func (m *simModel) heard(side Side, n int, now Instant) {
+func (m *simModel) heard(side Side, peer *simPeer, n int, now Instant) {
 	leg := &m.legs[side]
-	leg.quiet, leg.lifeless = 0, 0
+	leg.quiet, leg.lifeless, leg.ackedAtLife = 0, 0, peer.acked
 	leg.bytes += uint64(n)
 	m.heardAt = now
+}
+
+func (m *simModel) acknowledged(side Side, peer *simPeer) {
+	if leg := &m.legs[side]; peer.acked > leg.ackedAtLife+pingWireBytes {
+		leg.lifeless, leg.ackedAtLife = 0, peer.acked
+	}
 }
 
 func (m *simModel) settingsChange(before, after Settings, now Instant) {
@@ -141,7 +150,7 @@ func (m *simModel) phase(s *sim) {
 	}
 	m.last = phase
 	switch {
-	case phase < last && !(last == Reconnecting && phase == Open):
+	case phase < last && (last != Reconnecting || phase != Open):
 		s.fault(PhasesInOrder, "phase %d after %d", phase, last)
 	case phase == Reconnecting:
 		m.lost(s)

@@ -22,7 +22,9 @@ type sim struct {
 	events []string
 
 	// friendly says that nothing happens that a held client would not outlive.
-	friendly   bool
+	friendly bool
+	// calm says that nothing but silence and changes of the settings ends it.
+	calm       bool
 	extensions bool
 	settings   Settings
 	movable    bool
@@ -45,12 +47,15 @@ type sim struct {
 	replayed, silentLosses int
 }
 
-// chatty is how much of what a peer could say it says, in percent.
-var simChatty = []int{100, 100, 100, 3}
+// simChatty is how much of what a peer could say it says, in percent.
+var simChatty = []int{100, 100, 30, 3}
+
+// simMaxReplay is the largest ReplayMessages.
+const simMaxReplay = 3
 
 func newSim(seed uint64, traced bool) *sim {
 	rng := rand.New(rand.NewPCG(seed, 0))
-	s := &sim{seed: seed, traced: traced, rng: rng, now: 1, friendly: rng.IntN(3) == 0, extensions: rng.IntN(3) == 0, movable: true, maxGrace: closeGrace, fixed: true}
+	s := &sim{seed: seed, traced: traced, rng: rng, now: 1, friendly: rng.IntN(3) == 0, calm: rng.IntN(4) == 0, extensions: rng.IntN(3) == 0, movable: true, maxGrace: closeGrace, fixed: true}
 	s.settings = s.randomSettings()
 	if s.friendly {
 		s.settings = Settings{AutoReconnect: true, ReconnectAttempts: 1000, ReconnectDelay: time.Second, BufferBytes: 2000, ReplayMessages: rng.IntN(3)}
@@ -77,8 +82,11 @@ func (s *sim) newPeer(side Side, name string) *simPeer {
 }
 
 func (s *sim) kind() string {
-	if s.friendly {
+	switch {
+	case s.friendly:
 		return "friendly"
+	case s.calm:
+		return "calm"
 	}
 	return "hostile"
 }
@@ -91,7 +99,7 @@ func (s *sim) randomSettings() Settings {
 		ReconnectAttempts: pick(0, 2, 5, 5, 5, 100, 100),
 		ReconnectDelay:    time.Duration(pick(0, 100, 2000)) * time.Millisecond,
 		BufferBytes:       pick(0, 64, 300, 2000),
-		ReplayMessages:    pick(0, 0, 1, 2),
+		ReplayMessages:    pick(0, 0, 1, 2, simMaxReplay),
 		MaxMessageBytes:   int64(pick(0, 0, 650)),
 		MessagesPerSecond: pick(0, 0, 0, 0, 2, 3),
 		MaxAge:            time.Duration(pick(0, 0, 0, 100)) * time.Second,
@@ -215,6 +223,12 @@ func (s *sim) losing() {
 
 // disturb does what ends most connections.
 func (s *sim) disturb(peer *simPeer) {
+	if s.calm {
+		if s.rng.IntN(4) == 0 {
+			s.change()
+		}
+		return
+	}
 	switch s.rng.IntN(14) {
 	case 0, 1:
 		s.event("%s violates", peer.name)
