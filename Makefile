@@ -18,7 +18,7 @@ NODES ?= 1
 TEST_CLUSTER_NAME ?= wsproxy-test
 # VERSION: what the binaries say they are
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-# RUN: a pattern of tests; test-unit, test-api and test-e2e run only those
+# RUN: a pattern of tests; test-unit, test-peers, test-api, test-e2e and mutate run only those
 RUN ?=
 # BENCH: flags of the benchmark, such as --quick or --figures roundtrip,idle
 BENCH ?=
@@ -96,12 +96,19 @@ demo-down: ## Remove everything that demo made
 ##@ Test
 
 .PHONY: test
-test: test-unit test-api test-e2e ## All of the following
+test: test-unit test-peers test-api test-e2e ## test-unit, test-peers, test-api and test-e2e
 
+# The race detector makes the simulator of the relay ten times as slow, and it starts no goroutine that matters: with it
+# there are few schedules, without it as many as there should be.
 .PHONY: test-unit
 test-unit: ## Tests without Kubernetes, through real sockets, with the race detector
 	@hack/race
-	CGO_ENABLED=1 go test -race -timeout 10m $(run) $(unit_packages)
+	CGO_ENABLED=1 SIM_RUNS=500 go test -race -timeout 10m $(run) $(unit_packages)
+	$(if $(RUN),,go test -timeout 10m -run '^TestSimulation$$' ./dataplane/relay/core)
+
+.PHONY: test-peers
+test-peers: ## Tests with WebSocket programs of others: Chromium, Python, npm's ws, libwebsockets, gorilla
+	RUN='$(RUN)' test/peers/run
 
 .PHONY: test-api
 test-api: ## Tests against a real etcd and kube-apiserver
@@ -110,6 +117,14 @@ test-api: ## Tests against a real etcd and kube-apiserver
 .PHONY: test-e2e
 test-e2e: images ## Tests on a cluster of its own, which is removed afterwards
 	CLUSTER_NAME='$(TEST_CLUSTER_NAME)' RUN='$(RUN)' test/e2e/run
+
+.PHONY: sim
+sim: ## A million random schedules for the core of the relay; SIM_SEED=n runs one of them again
+	SIM_RUNS=$(or $(SIM_RUNS),1000000) go test -count=1 -v -timeout 4h -run '^TestSimulation$$' ./dataplane/relay/core
+
+.PHONY: mutate
+mutate: ## Break each promise of the relay's core on purpose, and see that the simulator blames that one
+	go test -tags mutate -count=1 -v -timeout 2h -run 'Mutation$(if $(RUN),s/$(RUN))' ./dataplane/relay/core
 
 .PHONY: fuzz
 fuzz: ## Let each fuzz test look for new inputs for 20 seconds
