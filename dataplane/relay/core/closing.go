@@ -149,17 +149,35 @@ func (out *outbound) told() bool {
 	return out.closeSent && !out.taken && len(out.ready) == 0
 }
 
+// cut says that a side is there and was not told that the connection ends.
+func (l *leg) cut() bool { return !l.gone && !l.out.broken && !l.out.told() }
+
 // cutOff says that a frame towards a side is under way whose rest will never
 // come, so that no close frame can follow.
 func (c *Conn) cutOff(side Side) bool {
 	return !c.legs[side].gone && c.legs[side].out.mid && c.legs[side.Other()].gone
 }
 
+// giveUpClosing is called when the grace is over. Where one side has closed as it
+// should and the other has not answered, the other is given up and the one is
+// answered in its name; else both are done.
+func (c *Conn) giveUpClosing(now Instant) {
+	for side := range Side(len(c.legs)) {
+		leg, other := &c.legs[side], &c.legs[side.Other()]
+		if !leg.gone && !other.gone && !other.out.broken && other.in.ended && !other.out.mid && !other.out.closeSent && !other.out.closeQueued {
+			c.ending.by = now.Add(answerGrace)
+			c.ending.Cut = side == Client && leg.cut()
+			c.Lost(now, side, Silence)
+			return
+		}
+	}
+	c.finish()
+}
+
 // finish ends the connection, whether the peers have answered or not.
 func (c *Conn) finish() {
 	c.phase = Done
-	client := &c.legs[Client]
-	c.ending.Cut = !client.gone && !client.out.broken && !client.out.told()
+	c.ending.Cut = c.ending.Cut || c.legs[Client].cut()
 	for side := range Side(len(c.legs)) {
 		if !c.legs[side].gone && !c.settled(side) {
 			c.effects.reset[side] = true

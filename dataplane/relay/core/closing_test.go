@@ -44,7 +44,7 @@ func TestCrossingCloseFrames(t *testing.T) {
 	h.wantEnd(ByClient, CauseClientClose, 1000)
 }
 
-func TestAPeerThatNeverAnswersIsResetWhenTheGraceIsOver(t *testing.T) {
+func TestAPeerThatNeverAnswersIsGivenUpAndAnsweredForWhenTheGraceIsOver(t *testing.T) {
 	for _, from := range bothSides {
 		h := open(t, nil)
 		h.receive(from, closing(from, 1000, "bye"))
@@ -52,8 +52,29 @@ func TestAPeerThatNeverAnswersIsResetWhenTheGraceIsOver(t *testing.T) {
 		h.wait(closeGrace - 1)
 		h.wantPhase(Closing)
 		h.wait(1)
+		if e := h.asked(); !e.Reset[Client] && from == Upstream || !e.Detach && from == Client || e.Reset[from] {
+			t.Errorf("effects %+v", e)
+		}
+		h.want(from, "close 1000 ")
 		h.wantPhase(Done)
-		if e := h.asked(); !e.Reset[from.Other()] {
+		if e := h.asked(); e.Reset[from] || h.End().Cut {
+			t.Errorf("effects %+v, end %+v", e, h.End())
+		}
+	}
+}
+
+func TestAPeerThatDoesNotTakeItsAnswerIsReset(t *testing.T) {
+	for _, from := range bothSides {
+		h := open(t, nil)
+		h.receive(from, closing(from, 1000, "bye"))
+		h.written(from.Other())
+		h.wait(closeGrace)
+		h.take(from)
+		h.wait(answerGrace - 1)
+		h.wantPhase(Closing)
+		h.wait(1)
+		h.wantPhase(Done)
+		if e := h.asked(); !e.Reset[from] {
 			t.Errorf("effects %+v", e)
 		}
 	}

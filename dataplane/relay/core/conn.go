@@ -212,7 +212,7 @@ func (c *Conn) Tick(now Instant, peer func(Side) Peer) {
 	c.effects.rearm = true
 	if c.phase == Closing {
 		if now >= c.ending.by {
-			c.finish()
+			c.giveUpClosing(now)
 		}
 		return
 	}
@@ -288,3 +288,7 @@ const DefaultGrace = 5 * time.Second
 // closeGrace is how long a peer has to answer a close frame. RFC 6455 section
 // 7.1.1 asks for "a reasonable time"; browsers wait 2 to 10 seconds.
 const closeGrace = 10 * time.Second
+
+// answerGrace is how long a peer has to take the answer to its close frame, once
+// the other side has failed to give one.
+const answerGrace = time.Second

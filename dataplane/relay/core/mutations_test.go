@@ -167,11 +167,17 @@ var mutations = []mutation{
 		"	c.active = now\n", "	c.active = now\n\tif c.phase == Closing {\n\t\tc.closeBy = now.Add(closeGrace)\n\t}\n",
 	}},
 
+	{"a client that did not take its close frame in time is not said to be cut off", CleanEnd, "closing.go", []string{
+		"c.end.Cut = side == Client && leg.cut()", "_ = leg",
+	}},
+	{"who has closed is not answered for one who does not", CleanEnd, "conn.go", []string{
+		"c.giveUpClosing(now)", "c.finish()",
+	}},
 	{"a side that was not told ends with FIN", CleanEnd, "closing.go", []string{
 		"c.effects.Reset[side] = true", "_ = side",
 	}},
 	{"a cut is not reported", CleanEnd, "closing.go", []string{
-		"c.end.Cut = !client.gone && !client.out.broken && !client.out.told()", "_ = client",
+		"return !l.gone && !l.out.broken && !l.out.told()", "return false",
 	}},
 	{"a close frame that waits counts as written", CleanEnd, "closing.go", []string{
 		"return out.closeSent && !out.taken && len(out.ready) == 0", "return out.closeSent || out.closeQueued",

@@ -37,7 +37,7 @@ func (s *sim) checkPhase() {
 		s.fault(ClientHeld, "closing because of %+v", end)
 	case phase >= Closing && end != s.model.closing.end:
 		s.fault(TrueCause, "the end was %+v and is %+v", s.model.closing.end, end)
-	case phase == Closing && s.now.Sub(s.model.closing.at) > s.maxGrace:
+	case phase == Closing && s.now.Sub(s.model.closing.at) > s.maxGrace+answerGrace:
 		s.fault(CloseGrace, "still closing after %v", s.now.Sub(s.model.closing.at))
 	case phase == Done:
 		for side := range Side(len(s.conn.legs)) {

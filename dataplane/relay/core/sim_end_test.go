@@ -84,6 +84,18 @@ func (s *sim) checkQuiet() {
 	}
 }
 
+// checkAnswered checks, when all is over, that a side that has closed has got an
+// answer, or one waits for the end of a frame or for its socket.
+func (s *sim) checkAnswered() {
+	for side := range Side(len(s.conn.legs)) {
+		leg := &s.conn.legs[side]
+		waits := leg.out.closeSent || leg.out.closeQueued || leg.out.mid || leg.out.broken
+		if leg.in.ended && !leg.gone && !waits && !s.model.cutShort {
+			s.fault(CleanEnd, "the %s has closed, and is not answered", side)
+		}
+	}
+}
+
 // checkEndOf checks how the socket of a side was ended.
 func (s *sim) checkEndOf(side Side) {
 	peer := s.peer(side)

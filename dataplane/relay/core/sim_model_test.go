@@ -162,6 +162,7 @@ func (m *simModel) phase(s *sim) {
 	}
 	if phase == Done {
 		m.doneAt = s.now
+		s.checkAnswered()
 	}
 }
 
