@@ -124,7 +124,7 @@ sim: ## A million random schedules for the core of the relay; SIM_SEED=n runs on
 
 .PHONY: mutate
 mutate: ## Break each promise of the relay's core on purpose, and see that the simulator blames that one
-	go test -tags mutate -count=1 -v -timeout 2h -run 'Mutation$(if $(RUN),s/$(RUN))' ./dataplane/relay/core
+	go test -tags mutate -count=1 -v -timeout 2h -run 'Mutation$(if $(RUN),s/($(RUN)))' ./dataplane/relay/core
 
 .PHONY: fuzz
 fuzz: ## Let each fuzz test look for new inputs for 20 seconds
