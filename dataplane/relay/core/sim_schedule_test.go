@@ -51,7 +51,7 @@ type sim struct {
 var simChatty = []int{100, 100, 30, 3}
 
 // simMaxReplay is the largest ReplayMessages.
-const simMaxReplay = 3
+const simMaxReplay = 8
 
 func newSim(seed uint64, traced bool) *sim {
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -148,7 +148,27 @@ func (s *sim) run() {
 			return
 		}
 	}
+	if s.settings.LostTimeout > 0 && s.rng.IntN(2) == 0 {
+		s.lull()
+	}
 	s.finish()
+}
+
+// lull lets a side ping and then nobody say anything, until both are pinged.
+func (s *sim) lull() {
+	peer := s.peer(Side(s.rng.IntN(2)))
+	if peer == nil {
+		return
+	}
+	peer.sayPing()
+	for range 60 {
+		for _, side := range []Side{Client, Upstream} {
+			s.pump(side)
+			s.deliver(side)
+		}
+		s.pass(s.settings.LostTimeout / 100)
+		s.check()
+	}
 }
 
 // step does one thing, chosen at random.
