@@ -55,15 +55,9 @@ func TestLossesEndInOneCleanCause(t *testing.T) {
 			} else if err := from.CloseWrite(); err != nil {
 				t.Fatal(err)
 			}
-			frames := make(chan []string, 1)
-			ends := make(chan string, 1)
-			go func() {
-				f, end := heard(to)
-				_ = to.Close()
-				frames <- append([]string{"1 true before"}, f...)
-				ends <- end
-			}()
-			got, end := <-frames, <-ends
+			other := map[string]string{"client": "upstream", "upstream": "client"}[tc.side]
+			got, end := heardAnd(to, func() { _, _ = to.Write(frameOf(other, true, wire.Close, "\x03\xe8")) })
+			got = append([]string{"1 true before"}, got...)
 			if tc.frames != nil && !slices.Equal(got, tc.frames) || !slices.Contains(tc.ends, end) {
 				t.Errorf("the other side got %q and then %s, want %q and %q", got, end, tc.frames, tc.ends)
 			}

@@ -5,7 +5,6 @@ package relay_test
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -84,37 +83,56 @@ func frameOf(side string, fin bool, op wire.Opcode, payload string) []byte {
 
 // heard reads a socket to its end: the frames as text, and how it ended.
 func heard(sock io.Reader) (frames []string, end string) {
-	var b bytes.Buffer
-	_, err := io.Copy(&b, sock)
-	end = "fin"
-	if errors.Is(err, syscall.ECONNRESET) {
-		end = "reset"
-	} else if err != nil {
-		end = err.Error()
-	}
-	for rest := b.Bytes(); len(rest) > 0; {
-		h, n, err := wire.ParseHeader(rest)
-		if err != nil || uint64(len(rest)-n) < h.Length {
-			frames = append(frames, fmt.Sprintf("part of %q", rest))
-			break
+	return heardAnd(sock, func() {})
+}
+
+// heardAnd is heard that calls answer when there is a close frame.
+func heardAnd(sock io.Reader, answer func()) (frames []string, end string) {
+	var stream []byte
+	buffer := make([]byte, 4096)
+	for answered := false; end == ""; {
+		n, err := sock.Read(buffer)
+		stream = append(stream, buffer[:n]...)
+		frames = framesOf(stream)
+		if !answered && len(frames) > 0 && strings.HasPrefix(frames[len(frames)-1], "close ") {
+			answered = true
+			answer()
 		}
-		payload := slices.Clone(rest[n : n+int(h.Length)])
-		rest = rest[n+len(payload):]
-		if h.Masked {
-			wire.Mask(h.Key, payload)
-		}
-		switch h.Opcode {
-		case wire.Close:
-			code, reason, err := wire.ParseClose(payload)
-			frames = append(frames, fmt.Sprintf("close %d %s", code, reason))
-			if err != nil {
-				frames = append(frames, err.Error())
-			}
-		default:
-			frames = append(frames, fmt.Sprintf("%d %v %s", h.Opcode, h.Fin, payload))
+		switch {
+		case errors.Is(err, io.EOF):
+			end = "fin"
+		case errors.Is(err, syscall.ECONNRESET):
+			end = "reset"
+		case err != nil:
+			end = err.Error()
 		}
 	}
 	return frames, end
+}
+
+// framesOf reads frames.
+func framesOf(stream []byte) (frames []string) {
+	for len(stream) > 0 {
+		h, n, err := wire.ParseHeader(stream)
+		if err != nil || uint64(len(stream)-n) < h.Length {
+			return append(frames, fmt.Sprintf("part of %q", stream))
+		}
+		payload := slices.Clone(stream[n : n+int(h.Length)])
+		stream = stream[n+len(payload):]
+		if h.Masked {
+			wire.Mask(h.Key, payload)
+		}
+		if h.Opcode != wire.Close {
+			frames = append(frames, fmt.Sprintf("%d %v %s", h.Opcode, h.Fin, payload))
+			continue
+		}
+		code, reason, err := wire.ParseClose(payload)
+		frames = append(frames, fmt.Sprintf("close %d %s", code, reason))
+		if err != nil {
+			frames = append(frames, err.Error())
+		}
+	}
+	return frames
 }
 
 // ended waits until the connection is gone, and checks how it is counted.
