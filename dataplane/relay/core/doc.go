@@ -31,5 +31,5 @@
 // driver looks at Pending of both sides and at Effects, and at Next where they
 // say Rearm.
 //
-// sim_test.go has a driver in 200 lines that does all of this.
+// sim_driver_test.go has a driver in 250 lines that does all of this.
 package core

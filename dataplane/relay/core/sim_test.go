@@ -27,6 +27,8 @@ import (
 //	sim_model_test.go       what the simulator knows on its own of silence and of outages
 //	sim_check_test.go       what holds after every step
 //	sim_end_test.go         what holds when all is said
+//	sim_codes_test.go       which close frame each side got
+//	mutations_test.go       faults in the core that it has to find
 //
 // A seed makes the same schedule on every machine:
 //
