@@ -12,7 +12,7 @@ var mutations = []mutation{
 		"case h.Masked != (from == Client):", "case false:",
 	}},
 	{"reserved bits pass", LegalFrames, "receive.go", []string{
-		"case h.RSV != 0 && !c.terms.Extensions:", "case false:",
+		"case h.RSV != 0 && !c.extensions:", "case false:",
 	}},
 	{"continuations of nothing pass", LegalFrames, "receive.go", []string{
 		"case h.Opcode == wire.Continuation && !in.fragmented:", "case false:",
@@ -21,10 +21,10 @@ var mutations = []mutation{
 		"case (h.Opcode == wire.Text || h.Opcode == wire.Binary) && in.fragmented:", "case false:",
 	}},
 	{"frames of ours land within frames", LegalFrames, "output.go", []string{
-		"if out.mid || out.taken ||", "if out.taken ||",
+		"out.queue == nil || out.mid || out.taken ||", "out.queue == nil || out.taken ||",
 	}},
 	{"an upstream whose client is lost is told 1006", LegalFrames, "loss.go", []string{
-		`wire.AppendClose(nil, wire.CloseGoingAway, "client lost")`, `wire.AppendClose(nil, c.end.Code, "client lost")`,
+		`wire.AppendClose(nil, wire.CloseGoingAway, "client lost")`, `wire.AppendClose(nil, c.ending.Code, "client lost")`,
 	}},
 	{"a loss within a message is held", LegalFrames, "hold.go", []string{
 		"!c.legs[Upstream].in.midMessage() && !c.legs[Client].out.mid &&", "",
@@ -38,8 +38,8 @@ var mutations = []mutation{
 		"c.legs[to].gone || out.broken || from == Client && c.holding()",
 	}},
 
-	{"a header is passed on and used again", ClientGetsAll, "receive.go", []string{
-		"c.pass(from, append([]byte(nil), in.head[:size]...))", "c.pass(from, in.head[:size])",
+	{"a header is passed on and its memory used again", ClientGetsAll, "receive.go", []string{
+		"c.pass(from, part.bytes[:size])", "c.pass(from, part.bytes[:size])\n\tdefer clear(part.bytes[:])",
 	}},
 	{"half a header of the old upstream is kept for the new one", TrueCause, "hold.go", []string{
 		"	up.in.restart()\n", "",
@@ -55,7 +55,7 @@ var mutations = []mutation{
 		"			rest = rest[:0]\n", "",
 	}},
 	{"a place within a frame is forgotten", UpstreamsGetWhole, "retain.go", []string{
-		"h.start = scan{left: in.left, fin: in.fin}", "h.start = scan{}",
+		"c.handed.startAt(scan{left: in.left, fin: in.fin})", "c.handed.startAt(scan{})",
 	}},
 
 	{"what was not written is not kept", NothingLost, "loss.go", []string{
@@ -68,7 +68,7 @@ var mutations = []mutation{
 		"h.marks[max(i-1, 0)]", "h.marks[min(i, len(h.marks)-1)]",
 	}},
 	{"what the socket took in its last moment is not counted", NothingLost, "retain.go", []string{
-		"h.possiblyLost += h.delivered - before\n\t\treturn", "_ = before\n\t\treturn",
+		"h.possiblyLost += c.handed.delivered - before\n", "_ = before\n",
 	}},
 
 	{"the last mark is always in doubt", NoFalseAlarm, "marks.go", []string{
@@ -77,7 +77,7 @@ var mutations = []mutation{
 	}},
 
 	{"nothing is said again", Replayed, "retain.go", []string{
-		"h.replayDue = h.replayCount(c) > 0", "h.replayDue = false",
+		"h.replayDue = c.replayCount() > 0", "h.replayDue = false",
 	}},
 	{"messages to say again are forgotten when the next one is too large", Replayed, "replay.go", []string{
 		"if c.phase != Reconnecting && !h.replayDue {", "if true {",
@@ -95,10 +95,10 @@ var mutations = []mutation{
 	}},
 
 	{"a ping that ours has overtaken is not answered", PingsAnswered, "control.go", []string{
-		"if p.overtaken && p.theirs != nil {", "if false {",
+		"if p.theirs != nil && p.theirs.overtaken {", "if false {",
 	}},
 	{"a ping that went to a lost upstream is not answered", PingsAnswered, "control.go", []string{
-		"c.enqueue(Client, wire.Pong, up.theirs)", "_ = up",
+		"c.enqueue(Client, wire.Pong, up.theirs.payload)", "_ = up",
 	}},
 
 	{"pings of a held client are swallowed", HeldPingsAtOnce, "control.go", []string{
@@ -109,30 +109,30 @@ var mutations = []mutation{
 		"return k.alive.Add(timeout / 2)", "return k.alive.Add(timeout / 4)",
 	}},
 	{"bytes are no life", OnlySilentPinged, "keepalive.go", []string{
-		"k.alive, k.pinged, k.pingSent = now, false, 0", "k.pinged, k.pingSent = false, 0",
+		"k.alive, k.pinged = now, nil", "k.pinged = nil",
 	}},
 
 	{"a pause counts as silence", FairLoss, "keepalive.go", []string{
 		"	k.alive = k.alive.Add(stood)\n", "	_ = stood\n",
 	}},
 	{"a pause counts against the answer to a ping", FairLoss, "keepalive.go", []string{
-		"k.pingSent = k.pingSent.Add(now.Sub(max(k.paused, k.pingSent)))", "_ = stood",
+		"p.sent = p.sent.Add(now.Sub(max(k.paused, p.sent)))", "_ = p",
 	}},
 	{"acknowledgements are no life", FairLoss, "keepalive.go", []string{
-		"case kernel.Acked > k.acked+pingWireBytes:", "case false:",
+		"case kernel.Acked > k.pinged.acked+pingWireBytes:", "case false:",
 	}},
 	{"a blocked writer is held against its peer", FairLoss, "keepalive.go", []string{
-		"case k.pingSent == 0 && !leg.out.broken && kernel.Unanswered < timeout:", "case false:",
+		"case k.pinged.sent == 0 && !leg.out.broken && kernel.Unanswered < timeout:", "case false:",
 	}},
 	{"a ping has no time to be answered", FairLoss, "keepalive.go", []string{
-		"default:\n\t\treturn max(k.alive.Add(timeout), k.pingSent.Add(timeout/2))", "default:\n\t\treturn k.alive.Add(timeout)",
+		"default:\n\t\treturn max(k.alive.Add(timeout), k.pinged.sent.Add(timeout/2))", "default:\n\t\treturn k.alive.Add(timeout)",
 	}},
 
 	{"a blocked writer is never given up", DeadFound, "keepalive.go", []string{
 		"!leg.out.broken && kernel.Unanswered < timeout:", "!leg.out.broken:",
 	}},
 	{"the acknowledgement of our ping is life", DeadFound, "keepalive.go", []string{
-		"kernel.Acked > k.acked+pingWireBytes", "kernel.Acked > k.acked",
+		"kernel.Acked > k.pinged.acked+pingWireBytes", "kernel.Acked > k.pinged.acked",
 	}},
 
 	{"a reason is dropped", CloseCodes, "closing.go", []string{
@@ -161,20 +161,20 @@ var mutations = []mutation{
 	}},
 
 	{"the grace is too long", CloseGrace, "closing.go", []string{
-		"c.closeBy = now.Add(grace)", "c.closeBy = now.Add(grace + time.Minute)",
+		"by: now.Add(grace)", "by: now.Add(grace + time.Minute)",
 	}},
 	{"every frame prolongs the grace", CloseGrace, "receive.go", []string{
-		"	c.active = now\n", "	c.active = now\n\tif c.phase == Closing {\n\t\tc.closeBy = now.Add(closeGrace)\n\t}\n",
+		"	c.active = now\n", "	c.active = now\n\tif c.phase == Closing {\n\t\tc.ending.by = now.Add(closeGrace)\n\t}\n",
 	}},
 
 	{"a client that did not take its close frame in time is not said to be cut off", CleanEnd, "closing.go", []string{
-		"c.end.Cut = side == Client && leg.cut()", "_ = leg",
+		"c.ending.Cut = side == Client && leg.cut()", "_ = leg",
 	}},
 	{"who has closed is not answered for one who does not", CleanEnd, "conn.go", []string{
 		"c.giveUpClosing(now)", "c.finish()",
 	}},
 	{"a side that was not told ends with FIN", CleanEnd, "closing.go", []string{
-		"c.effects.Reset[side] = true", "_ = side",
+		"c.effects.reset[side] = true", "_ = side",
 	}},
 	{"a cut is not reported", CleanEnd, "closing.go", []string{
 		"return !l.gone && !l.out.broken && !l.out.told()", "return false",
@@ -190,7 +190,7 @@ var mutations = []mutation{
 		"wire.CloseInternalError, wire.CloseServiceRestart, wire.CloseTryAgainLater", "wire.CloseInternalError, wire.CloseTryAgainLater",
 	}},
 	{"a failed write cannot be healed", ClientHeld, "hold.go", []string{
-		"!c.hold.unhealable", "!c.hold.unhealable && !c.legs[Upstream].out.broken",
+		"!c.handed.unhealable", "!c.handed.unhealable && !c.legs[Upstream].out.broken",
 	}},
 
 	{"every close code is healed", AbnormalOnly, "closing.go", []string{
@@ -235,7 +235,7 @@ var mutations = []mutation{
 		"if h.replayBytes > c.settings.BufferBytes {", "if false {",
 	}},
 	{"every ping of one who does not read is answered", BoundedMemory, "output.go", []string{
-		"if leg.out.pong > 0 {", "if false {",
+		"if q.pong > 0 {", "if false {",
 	}},
 
 	{"the limit of a message is twice the limit", Limits, "receive.go", []string{
@@ -256,16 +256,16 @@ var mutations = []mutation{
 	}},
 
 	{"a sign of life does not move the timer", TimerSet, "receive.go", []string{
-		"	if leg.keep.heard(now) {\n\t\tc.effects.Rearm = true\n\t}", "	leg.keep.heard(now)",
+		"	if leg.keep.heard(now) {\n\t\tc.effects.rearm = true\n\t}", "	leg.keep.heard(now)",
 	}},
 	{"a change does not move the timer", TimerSet, "conn.go", []string{
-		"	c.settings = settings\n\tc.effects.Rearm = true\n", "	c.settings = settings\n",
+		"	c.settings = settings\n\tc.effects.rearm = true\n", "	c.settings = settings\n",
 	}},
 	{"a tick that was skipped is not made up for", TimerSet, "keepalive.go", []string{
-		"k.skipped = false\n\t\tc.effects.Rearm = true", "k.skipped = false",
+		"k.skipped = false\n\t\tc.effects.rearm = true", "k.skipped = false",
 	}},
 	{"a blocked ping is looked at all the time", TimerSet, "keepalive.go", []string{
-		"		k.looked = now\n", "",
+		"		k.pinged.looked = now\n", "",
 	}},
 
 	{"an upstream is attached to what is closing", PhasesInOrder, "hold.go", []string{
@@ -288,7 +288,7 @@ var mutations = []mutation{
 		"case all && up.out.closeSent:", "case false:",
 	}},
 	{"what was handed over before a failure is not counted", TrueCounters, "retain.go", []string{
-		"		h.keepRest(c, n, failed) // for what was handed over whole\n", "",
+		"		c.keepRest(n, failed) // for what was handed over whole\n", "",
 	}},
 
 	{"every frame of ours has the same key", FreshMasks, "output.go", []string{
@@ -319,9 +319,40 @@ var mutations = []mutation{
 		"between := ", "_ = ",
 	}},
 	{"a client that left is dialed for", OneDriver, "closing.go", []string{
-		"	c.hold.dialAt = 0\n\tc.effects.Dial = false\n", "",
-		"	c.phase = Done\n", "	c.phase = Done\n\tc.effects.Dial = c.hold.dialAt != 0\n",
-		"	c.effects.Dial = false\n\tc.effects.Rearm = true\n}\n\n// Abort", "	c.effects.Rearm = true\n}\n\n// Abort",
+		"	if c.hold != nil {\n\t\tc.hold.dialAt = 0\n\t}\n\tc.effects.dial = false\n", "",
+		"	c.phase = Done\n", "	c.phase = Done\n\tc.effects.dial = c.hold != nil && c.hold.dialAt != 0\n",
+		"	c.effects.dial = false\n\tc.effects.rearm = true\n}\n\n// Abort", "	c.effects.rearm = true\n}\n\n// Abort",
+	}},
+	{"a closing begins without an effect", OneDriver, "closing.go", []string{
+		"	c.effects.dial = false\n\tc.effects.rearm = true\n}\n\n// closeBoth", "	c.effects.dial = false\n}\n\n// closeBoth",
+	}},
+
+	{"what is kept is still in the driver's buffer", RestKept, "kept.go", []string{
+		"		rest = append(rest, b...)\n", "		if rest == nil || cap(rest) == left {\n\t\t\trest = b\n\t\t\tcontinue\n\t\t}\n\t\trest = append(rest, b...)\n",
+	}},
+	{"a part of a header is written twice", RestKept, "kept.go", []string{
+		"	return drop(slices.Clone(out.ready), int(out.skip))", "	return out.ready",
+	}},
+	{"Rest forgets what the core still needs", UpstreamsGetWhole, "kept.go", []string{
+		"drop(slices.Clone(out.ready), int(out.skip))", "drop(out.ready, int(out.skip))",
+	}},
+	{"a message that was kept in part is sent again without its start", UpstreamsGetWhole, "kept.go", []string{
+		"h.partial = append(h.partial, rest...)", "_ = rest",
+	}},
+	{"where the rest begins is forgotten", UpstreamsGetWhole, "kept.go", []string{
+		"	c.handed.startAt(at)\n", "	_ = at\n",
+	}},
+	{"what was kept of a message while nothing was retained is forgotten", LegalFrames, "kept.go", []string{
+		"	case end < done || ends == 0:\n\t\tc.forgetPartial()\n", "	case end < 0:\n",
+	}},
+	{"what is said again counts when it is kept", TrueCounters, "kept.go", []string{
+		"if h != nil && h.replaying {", "if false {",
+	}},
+	{"messages before the rest are not counted", NothingLost, "kept.go", []string{
+		"c.handed.delivered += uint64(ends)", "_ = ends",
+	}},
+	{"bytes before the rest are not counted", NothingLost, "kept.go", []string{
+		"out.written += uint64(n)\n", "",
 	}},
 	{"what is not acknowledged is looked up behind the last mark", NoPanic, "marks.go", []string{
 		"h.marks[max(i-1, 0)]", "h.marks[i]",
