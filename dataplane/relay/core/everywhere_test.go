@@ -43,8 +43,9 @@ func messagesOf(stream []byte) (messages []string, within bool) {
 
 // TestAnUpstreamIsLostAtEveryByte loses the upstream after each byte of what the
 // client says, with each number of bytes taken by the socket and some of those not
-// acknowledged. What the two upstreams got is what the client said: whole, in
-// order, once, and nothing missing that is not counted.
+// acknowledged, by a driver that waits for the socket and by one that does not. What
+// the two upstreams got is what the client said: whole, in order, once, and nothing
+// missing that is not counted.
 func TestAnUpstreamIsLostAtEveryByte(t *testing.T) {
 	said, _ := messagesOf(talk)
 	for at := range len(talk) + 1 {
@@ -56,22 +57,36 @@ func TestAnUpstreamIsLostAtEveryByte(t *testing.T) {
 				break
 			}
 			for _, unacked := range []int{0, taken / 2, taken} {
-				if !lostAt(t, said, at, taken, unacked) {
-					return
+				for _, waits := range []bool{true, false} {
+					if !lostAt(t, said, at, taken, unacked, waits) {
+						return
+					}
 				}
 			}
 		}
 	}
 }
 
-func lostAt(t *testing.T, said []string, at, taken, unacked int) bool {
+// lostAt loses the upstream in one place. A driver that waits knows of a failed
+// write first; one that does not had the rest kept, twice, and lost the socket.
+func lostAt(t *testing.T, said []string, at, taken, unacked int, waits bool) bool {
 	t.Helper()
 	h := open(t, reconnecting)
-	h.receive(Client, talk[:at])
+	buffer := slices.Clone(talk[:at])
+	h.receive(Client, buffer)
 	batch := h.take(Upstream)
-	h.wrote(Upstream, taken, taken < len(batch))
-	h.lose(Upstream, BrokenSocket)
-	h.Detached(unacked)
+	if waits || taken == len(batch) {
+		h.wrote(Upstream, taken, taken < len(batch))
+		h.lose(Upstream, BrokenSocket)
+		h.Detached(unacked)
+	} else {
+		h.Kept(Upstream, taken/3)
+		clear(buffer)
+		h.Kept(Upstream, taken-taken/3)
+		h.lose(Upstream, BrokenSocket)
+		h.Detached(unacked)
+		h.wrote(Upstream, 0, true)
+	}
 	h.receive(Client, talk[at:])
 	h.attach()
 	first, _ := messagesOf(batch[:taken-unacked])
@@ -82,7 +97,7 @@ func lostAt(t *testing.T, said []string, at, taken, unacked int) bool {
 	missing := len(said) - len(got)
 	ok := missing >= 0 && !within && slices.Equal(said[:len(first)], first) && slices.Equal(said[len(said)-len(second):], second)
 	if !ok || uint64(missing) > h.PossiblyLost() || unacked == 0 && h.PossiblyLost() > 0 {
-		t.Errorf("lost after %d bytes, %d taken, %d of them not acknowledged: the upstreams got\n  %q\n  %q, %d possibly lost", at, taken, unacked, first, second, h.PossiblyLost())
+		t.Errorf("lost after %d bytes, %d taken, %d of them not acknowledged, the driver waits: %v: the upstreams got\n  %q\n  %q, %d possibly lost", at, taken, unacked, waits, first, second, h.PossiblyLost())
 		return false
 	}
 	return true
