@@ -5,13 +5,17 @@ package relay
 
 import (
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 )
 
-// maxJournal bounds the lines that wait to be written. At about 500 bytes each,
-// that is 8 MB where nobody reads what we log.
-const maxJournal = 16384
+// maxJournal bounds the lines that wait to be written. As many may be under way; at
+// about 500 bytes each, that is 8 MB where nobody reads what we log.
+const maxJournal = 8192
+
+// flushTimeout is how long the end of a process waits for whoever reads the log.
+const flushTimeout = 2 * time.Second
 
 // journal writes the log from a goroutine of its own, which runs while there is
 // something to write: who serves a thousand connections must not wait until
@@ -60,13 +64,18 @@ func (j *journal) run(ended chan struct{}) {
 	}
 }
 
-// flush waits until everything so far is written, and says what is missing.
+// flush waits until everything so far is written, for a while, and says what is
+// missing.
 func (j *journal) flush(logger logr.Logger) {
 	j.mu.Lock()
 	ended := j.ended
 	j.mu.Unlock()
 	if ended != nil {
-		<-ended
+		select {
+		case <-ended:
+		case <-time.After(flushTimeout):
+			return // To say so would wait, too.
+		}
 	}
 	j.mu.Lock()
 	dropped := j.dropped

@@ -4,6 +4,7 @@
 package relay_test
 
 import (
+	"bytes"
 	"bufio"
 	"fmt"
 	"io"
@@ -200,11 +201,21 @@ func TestAConnectionWhoseReaderHasStalledIsBounded(t *testing.T) {
 	if goroutines || runtime.GOOS != "linux" {
 		t.Skip("goroutines have stacks")
 	}
+	for name, flood := range map[string][]byte{
+		"one large message after the other": wire.AppendFrame(nil, wire.Binary, make([]byte, 1<<20), nil),
+		"empty messages":                    bytes.Repeat(wire.AppendFrame(nil, wire.Binary, nil, nil), 1<<17),
+		"empty pongs":                       bytes.Repeat(wire.AppendFrame(nil, wire.Pong, nil, nil), 1<<17),
+	} {
+		t.Run(name, func(t *testing.T) { stalled(t, flood) })
+	}
+}
+
+func stalled(t *testing.T, flood []byte) {
+	t.Helper()
 	const connections = 50
-	message := wire.AppendFrame(nil, wire.Binary, make([]byte, 1<<20), nil)
 	m := startMeasured(t, rawUpstream(t, func(sock net.Conn) {
 		for {
-			if _, err := sock.Write(message); err != nil {
+			if _, err := sock.Write(flood); err != nil {
 				return
 			}
 		}

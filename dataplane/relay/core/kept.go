@@ -41,8 +41,8 @@ func (c *Conn) Kept(to Side, n int) {
 	for _, b := range drop(out.ready, done) {
 		rest = append(rest, b...)
 	}
-	clear(out.ready)
-	out.ready = append(out.ready[:0], rest)
+	// A list of its own: the other may have grown long.
+	out.ready = [][]byte{rest}
 	out.kept = true
 }
 

@@ -123,3 +123,20 @@ func TestAnIdleConnectionKeepsNoLongList(t *testing.T) {
 		t.Errorf("a list of %d is kept", n)
 	}
 }
+
+// A flood of small frames is one piece for the socket, not one each.
+func TestFramesThatFollowEachOtherAreOnePiece(t *testing.T) {
+	for _, from := range bothSides {
+		var many []byte
+		for range 1000 {
+			many = append(append(many, ping(from, "x")...), text(from, "y")...)
+		}
+		h := open(t, nil)
+		h.Receive(h.now, from, many)
+		batch := h.Take(from.Other())
+		if len(batch) != 1 || !bytes.Equal(batch[0], many) {
+			t.Errorf("from the %s: %d pieces", from, len(batch))
+		}
+		h.wrote(from.Other(), len(many), false)
+	}
+}

@@ -150,8 +150,15 @@ func (k *Conn) Wake() {
 // connection has no upstream, and its lock is held.
 func (k *Conn) Release() (net.Conn, error) {
 	leg := &k.legs[core.Client]
-	file := os.NewFile(uintptr(leg.fd), "client")
-	sock, err := net.FileConn(file) // a duplicate
+	// Of a duplicate: a *os.File closes its descriptor when it is collected, and if
+	// this fails, the connection goes on with the one that it has.
+	duplicate, err := unix.FcntlInt(uintptr(leg.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("give a socket to another driver: %w", err)
+	}
+	file := os.NewFile(uintptr(duplicate), "client")
+	sock, err := net.FileConn(file) // another duplicate
+	_ = file.Close()
 	if err != nil {
 		return nil, fmt.Errorf("give a socket to another driver: %w", err)
 	}
@@ -159,7 +166,7 @@ func (k *Conn) Release() (net.Conn, error) {
 		// The duplicate would keep it there.
 		_ = unix.EpollCtl(k.worker.epoll, unix.EPOLL_CTL_DEL, int(leg.fd), nil)
 	}
-	_ = file.Close()
+	_ = unix.Close(int(leg.fd))
 	leg.fd = none
 	k.ended = true
 	k.worker.post(k)
