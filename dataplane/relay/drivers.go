@@ -21,29 +21,32 @@ type drivers struct {
 	// goroutines says that there is only that one.
 	goroutines bool
 
-	once sync.Once
-	loop *loop.Loop // nil where there is none
+	mu sync.Mutex
+	// The fields below are guarded by mu.
+	loop   *loop.Loop // nil until the first connection
+	closed bool
 }
 
 // theLoop returns the event loop, which is started for the first connection; nil
-// where there is none.
+// where there is none. It fails where the kernel is not Linux, and while there are
+// no descriptors left: the other driver does the same for more memory.
 func (d *drivers) theLoop() *loop.Loop {
-	d.once.Do(func() {
-		if d.goroutines {
-			return
-		}
-		// It fails where the kernel is not Linux or has no descriptors left. The
-		// other driver does the same for more memory.
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.loop == nil && !d.goroutines && !d.closed {
 		d.loop, _ = loop.New(runtime.GOMAXPROCS(0))
-	})
+	}
 	return d.loop
 }
 
 // close ends the loop; every connection is over.
 func (d *drivers) close() {
-	d.once.Do(func() {}) // No connection begins one from here on.
-	if d.loop != nil {
-		d.loop.Close()
+	d.mu.Lock()
+	ended := d.loop
+	d.loop, d.closed = nil, true // No connection begins one from here on.
+	d.mu.Unlock()
+	if ended != nil {
+		ended.Close()
 	}
 }
 

@@ -4,8 +4,8 @@
 package relay_test
 
 import (
-	"bytes"
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
