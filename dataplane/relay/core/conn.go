@@ -91,8 +91,9 @@ func New(now Instant, settings *Settings, terms Terms, random func() uint64) *Co
 	}
 	c.rate = newBucket(now, settings.MessagesPerSecond)
 	c.retainAsSet()
+	early := random()
 	for side := range c.legs {
-		c.legs[side].keep = keepalive{alive: now}
+		c.legs[side].keep = keepalive{alive: now, early: uint8(early >> (8 * side))}
 	}
 	if settings.AutoReconnect {
 		c.beginRetaining()

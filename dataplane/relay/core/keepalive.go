@@ -8,9 +8,10 @@ import "time"
 // keepalive is what is known of the life of a leg.
 //
 // A leg is silent as long as no byte comes from it while we read. After half of
-// LostTimeout it is sent a ping, after all of it the leg is lost; but never before
-// a ping had the other half to be answered, so a timeout that is lowered on a
-// live connection hits nobody who lives.
+// LostTimeout, or up to EarlyShare of that half before, it is sent a ping, after
+// all of LostTimeout the leg is lost; but never before a ping had the other half
+// to be answered, so a timeout that is lowered on a live connection hits nobody
+// who lives.
 type keepalive struct {
 	// alive is when the leg showed life last. While it is not read from, because
 	// what came from it could not be passed on yet, its clock stands still.
@@ -18,9 +19,25 @@ type keepalive struct {
 	paused Instant // since when it is not read from; 0 while it is
 	// skipped says that a Tick passed while it was paused.
 	skipped bool
+	// early is how much of EarlyShare the leg's pings come early, in 256ths. It is
+	// drawn once: legs that fall silent together are not pinged together, and those
+	// that ever are drift apart, because each has a pace of its own.
+	early uint8
 	// pinged is the ping of ours that was queued since; nil where there is none.
 	pinged *pinged
 	pings  pings
+}
+
+// EarlyShare is the largest part of half of LostTimeout by which a ping comes
+// early, so that the many who came, or fell silent, in the same moment are not all
+// pinged in the same moment. Early, not late: what is lost is then still known to
+// be after LostTimeout, and the answer still has half of that to come.
+const EarlyShare = 0.2
+
+// pingAfter is the silence after which the leg is pinged.
+func (k *keepalive) pingAfter(timeout time.Duration) time.Duration {
+	half := timeout / 2
+	return half - time.Duration(EarlyShare*float64(half)*float64(k.early)/256)
 }
 
 // pinged is a ping that a leg was sent because it was silent.
@@ -61,7 +78,7 @@ func (k *keepalive) heard(now Instant) bool {
 // restarted returns the keepalive of the leg's next socket: whether the driver
 // reads from it does not change with the socket.
 func (k *keepalive) restarted(now Instant) keepalive {
-	fresh := keepalive{alive: now}
+	fresh := keepalive{alive: now, early: k.early}
 	if k.paused != 0 {
 		fresh.paused = now
 	}
@@ -106,7 +123,7 @@ func (c *Conn) keepaliveDue(side Side) Instant {
 	case k.skipped:
 		return 0 // Resume asks to look again.
 	case k.pinged == nil:
-		return k.alive.Add(timeout / 2)
+		return k.alive.Add(k.pingAfter(timeout))
 	case k.pinged.sent == 0 && !leg.out.broken:
 		return max(k.alive.Add(timeout), k.pinged.looked.Add(timeout/2))
 	default:

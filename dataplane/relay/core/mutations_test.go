@@ -106,10 +106,20 @@ var mutations = []mutation{
 	}},
 
 	{"a leg is pinged too early", OnlySilentPinged, "keepalive.go", []string{
-		"return k.alive.Add(timeout / 2)", "return k.alive.Add(timeout / 4)",
+		"return k.alive.Add(k.pingAfter(timeout))", "return k.alive.Add(timeout / 4)",
 	}},
 	{"bytes are no life", OnlySilentPinged, "keepalive.go", []string{
 		"k.alive, k.pinged = now, nil", "k.pinged = nil",
+	}},
+
+	{"who is opened together is pinged together", PingsSpread, "keepalive.go", []string{
+		"return half - time.Duration(EarlyShare*float64(half)*float64(k.early)/256)", "return half",
+	}},
+	{"all legs have the same pace", PingsSpread, "conn.go", []string{
+		"	early := random()\n", "	early := uint64(0x4242)\n",
+	}},
+	{"pings come earlier than they may", OnlySilentPinged, "keepalive.go", []string{
+		"const EarlyShare = 0.2", "const EarlyShare = 0.3",
 	}},
 
 	{"a pause counts as silence", FairLoss, "keepalive.go", []string{

@@ -6,6 +6,7 @@ package core
 import (
 	"bytes"
 	"slices"
+	"time"
 
 	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
 )
@@ -232,5 +233,35 @@ func (s *sim) checkCause() {
 	}
 	if !ok || end.By != by {
 		s.fault(TrueCause, "the end is %+v", end)
+	}
+}
+
+// simTogether is how many connections are opened in one moment to see them go apart:
+// so many that of legs with a pace of their own never only a few differ, by chance.
+const simTogether = 32
+
+// checkSpread holds for connections that are opened in the same moment, and fall
+// silent in the same moment later: no more than a few are pinged together.
+func (s *sim) checkSpread() {
+	settings := Settings{LostTimeout: s.settings.LostTimeout}
+	if settings.LostTimeout == 0 {
+		return
+	}
+	fell := s.now
+	for _, what := range []string{"were opened", "fell silent"} {
+		together := map[Instant]int{}
+		for range simTogether {
+			c := New(s.now, &settings, Terms{}, s.rng.Uint64)
+			for side := range Side(len(c.legs)) {
+				c.Receive(fell, side, nil)
+				together[c.keepaliveDue(side)]++
+			}
+		}
+		for due, n := range together {
+			if n > simTogether/4 {
+				s.fault(PingsSpread, "%d of %d legs that %s together are pinged together, after %v", n, 2*simTogether, what, due.Sub(fell))
+			}
+		}
+		fell = fell.Add(time.Second)
 	}
 }

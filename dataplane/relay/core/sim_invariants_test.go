@@ -42,8 +42,11 @@ const (
 	// HeldPingsAtOnce: a held client's ping is answered at once.
 	HeldPingsAtOnce invariant = "held-pings-at-once"
 	// OnlySilentPinged: pings of ours go to a leg that was silent for half of
-	// LostTimeout, while we read from it.
+	// LostTimeout, or at most a fifth of that less, while we read from it.
 	OnlySilentPinged invariant = "only-silent-pinged"
+	// PingsSpread: many who are opened, or fall silent, in the same moment are not
+	// pinged in the same moment.
+	PingsSpread invariant = "pings-spread"
 	// FairLoss: a leg is given up for its silence only after all of LostTimeout
 	// without a byte while we read from it, with half of it to answer a ping, and
 	// without progress of what it acknowledges.
@@ -103,7 +106,7 @@ const (
 // invariants are all of them, for a proof that each can fail.
 var invariants = []invariant{
 	LegalFrames, NothingAfterClose, ClientGetsAll, UpstreamsGetWhole, NothingLost, NoFalseAlarm, Replayed,
-	ControlToItsPeer, OwnPongsSwallowed, PingsAnswered, HeldPingsAtOnce, OnlySilentPinged, FairLoss, DeadFound,
+	ControlToItsPeer, OwnPongsSwallowed, PingsAnswered, HeldPingsAtOnce, OnlySilentPinged, PingsSpread, FairLoss, DeadFound,
 	CloseCodes, TrueCause, CloseGrace, CleanEnd, ClientHeld, AbnormalOnly, Attempts, BoundedMemory, Limits, TimerSet,
 	PhasesInOrder, TrueCounters, FreshMasks, Rests, Commands, ChangesAtOnce, OneDriver, RestKept, NoPanic,
 }

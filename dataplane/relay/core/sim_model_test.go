@@ -24,6 +24,10 @@ type simModel struct {
 	aborted, cutShort bool
 }
 
+// simPingFrom is the least silence after which a leg may be pinged: half of the
+// timeout, less a fifth of that.
+func simPingFrom(timeout time.Duration) time.Duration { return timeout/2 - timeout/10 }
+
 // simLeg is the silence of a leg.
 type simLeg struct {
 	paused bool
@@ -115,7 +119,7 @@ func (m *simModel) afterTick(s *sim, before simTick) {
 	for side := range Side(len(m.legs)) {
 		leg, core, peer := &m.legs[side], &s.conn.legs[side], s.peer(side)
 		if !before.pinged[side] && core.keep.pinged != nil {
-			if timeout == 0 || leg.quiet < timeout/2 || leg.paused {
+			if timeout == 0 || leg.quiet < simPingFrom(timeout) || leg.paused {
 				s.fault(OnlySilentPinged, "the %s was pinged after %v of silence, paused: %v, timeout %v", side, leg.quiet, leg.paused, timeout)
 			}
 			leg.quietAtPing = leg.quiet

@@ -141,6 +141,7 @@ func (s *sim) run() {
 			s.fault(NoPanic, "%v\n%s", r, debug.Stack())
 		}
 	}()
+	s.checkSpread()
 	for range simSteps {
 		s.step()
 		s.check()

@@ -6,10 +6,14 @@
 package loop
 
 import (
+	"io"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/wsproxy/wsproxy/dataplane/relay/core"
+	"github.com/wsproxy/wsproxy/dataplane/relay/driver"
+	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
 )
 
 // The timers do what a plain map of moments would.
@@ -52,6 +56,58 @@ func TestTimersFireInOrderAndNeverEarly(t *testing.T) {
 		if len(timers.heap) != len(want) {
 			t.Fatalf("%d timers, want %d", len(timers.heap), len(want))
 		}
+	}
+}
+
+// A change of the settings may make everybody due at once; those who talk have
+// their turn in between.
+func TestWhatIsDueAtOnceIsDoneInTurns(t *testing.T) {
+	const many = 3*maxFired + 10
+	w := &worker{now: 10 * tick}
+	for range many {
+		k := &Conn{conn: &conn{}, slot: none, timer: none, ended: true}
+		w.timers.set(k, tick)
+	}
+	for left := many - maxFired; left > 0; left -= maxFired {
+		if w.fire(); len(w.timers.heap) != left || !w.late {
+			t.Fatalf("%d are left, want %d, late: %v", len(w.timers.heap), left, w.late)
+		}
+	}
+	if w.fire(); len(w.timers.heap) != 0 || w.late {
+		t.Errorf("%d are left, late: %v", len(w.timers.heap), w.late)
+	}
+}
+
+// Talking costs the timers nothing: what a connection has is moved when it comes,
+// not when it moves.
+func TestAConnectionThatTalksDoesNotMoveItsTimer(t *testing.T) {
+	l := startLoop(t)
+	w := l.workers[0]
+	c := open(t, l, nil)
+	c.Lock()
+	c.core.Apply(driver.Now(), &core.Settings{LostTimeout: time.Hour})
+	c.Changed()
+	c.Unlock()
+	var at core.Instant
+	eventually(t, "the timer is set", func() bool {
+		c.Lock() // The worker sets timers while it has the connection.
+		defer c.Unlock()
+		at = w.timers.next()
+		return at != 0
+	})
+	message := wire.AppendFrame(nil, wire.Text, []byte("hello"), &[4]byte{1, 2, 3, 4})
+	for range 500 {
+		if _, err := c.client.Write(message); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(c.upstream, make([]byte, len(message))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Lock()
+	defer c.Unlock()
+	if got := w.timers.next(); got != at || len(w.timers.heap) != 1 {
+		t.Errorf("%d timers, the first moved by %v", len(w.timers.heap), got.Sub(at))
 	}
 }
 

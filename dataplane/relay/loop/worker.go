@@ -44,6 +44,8 @@ type worker struct {
 	line []*Conn
 	// deadline is when waiting for events ends; 0 where it does not.
 	deadline core.Instant
+	// late says that more is due than was done in one go.
+	late bool
 
 	// buffer is what all connections are read into.
 	buffer []byte
@@ -133,10 +135,10 @@ func (w *worker) run() {
 	}
 }
 
-// wait waits until something happens or is due, unless somebody is in line.
+// wait waits until something happens or is due, unless somebody is in line or late.
 func (w *worker) wait() {
 	w.count = 0
-	if len(w.line) > 0 {
+	if len(w.line) > 0 || w.late {
 		w.poll()
 		return
 	}
@@ -219,9 +221,19 @@ func (w *worker) serveLine() {
 	}
 }
 
-// fire does what is due.
+// maxFired is how many connections are looked at for a timer before others have
+// their turn: a setting that is changed may make all of them due at once.
+const maxFired = 256
+
+// fire does what is due, or some of it.
 func (w *worker) fire() {
-	for k := w.timers.due(w.now); k != nil; k = w.timers.due(w.now) {
+	w.late = true
+	for range maxFired {
+		k := w.timers.due(w.now)
+		if k == nil {
+			w.late = false
+			break
+		}
 		k.conn.Lock()
 		if !k.ended {
 			if next := k.core.Next(); next != 0 && next <= w.now {
