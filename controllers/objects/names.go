@@ -37,6 +37,11 @@ const (
 	// ("name:port") the endpoints of its snapshot are. They are kept fresh from
 	// it also while the spec of the proxy is not accepted.
 	AnnotationUpstreamService = "wsproxy.io/upstream-service"
+
+	// AnnotationVersionOffset on a ConfigMap is added to its resourceVersion to make
+	// the version of its snapshot. It is there in a cluster that was restored from
+	// a backup, because versions must not become lower.
+	AnnotationVersionOffset = "wsproxy.io/version-offset"
 )
 
 // Name is the name of every object of a proxy: ServiceAccount, Secret,

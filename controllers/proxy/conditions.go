@@ -98,9 +98,8 @@ func programmedCondition(w *work) metav1.Condition {
 // lag says why a pod has not the current configuration.
 func lag(p observedPod) string {
 	switch {
-	case p.pushed.Newer:
-		// Versions are the cluster's, so this is a cluster that went back in time.
-		return fmt.Sprintf("pod %s has a newer configuration than the cluster, or another proxy's (%s); after a restore of the cluster, delete the pod", p.name, p.pushed.Problem)
+	case p.pushed.Newer && p.pushed.Version > maxVersion:
+		return fmt.Sprintf("pod %s: version %d is in force, which no cluster can have given; delete the pod", p.name, p.pushed.Version)
 	case p.pushed.Problem != nil:
 		return fmt.Sprintf("pod %s: %s", p.name, p.pushed.Problem)
 	}

@@ -28,7 +28,12 @@ func (r *Reconciler) configure(ctx context.Context, w *work) error {
 	if w.blocked != nil {
 		return nil
 	}
-	current, err := r.config(ctx, w)
+	newer := r.newer(w.key)
+	current, err := r.config(ctx, w, len(newer) > 0)
+	if err != nil {
+		return err
+	}
+	add, err := raised(current, newer)
 	if err != nil {
 		return err
 	}
@@ -39,6 +44,9 @@ func (r *Reconciler) configure(ctx context.Context, w *work) error {
 	desired, err := objects.ConfigMap(w.proxy, snapshot, from)
 	if err != nil {
 		return err
+	}
+	if add > 0 {
+		desired.WithAnnotations(map[string]string{objects.AnnotationVersionOffset: strconv.FormatUint(add, 10)})
 	}
 	// A ConfigMap that lost the labels by which the cache selects is still there.
 	if found, err := r.Applier.Find(ctx, w.proxy, desired, orNil(current)); err != nil {
@@ -52,15 +60,23 @@ func (r *Reconciler) configure(ctx context.Context, w *work) error {
 	if current != nil {
 		desired.WithResourceVersion(current.ResourceVersion)
 	}
-	if current == nil || !carries(current, desired) {
+	back := current != nil && add != offset(current)
+	if current == nil || back || !carries(current, desired) {
 		if _, err := r.Applier.Write(ctx, desired); err != nil {
+			if apierrors.IsConflict(err) {
+				// What is remembered may be of a cluster that went back in time.
+				r.remember(w, nil)
+			}
 			return w.settle(err)
+		}
+		if back {
+			r.announceRestored(ctx, w, newer)
 		}
 		if current, err = written(desired); err != nil {
 			return err
 		}
 		r.remember(w, current)
-		logr.FromContextOrDiscard(ctx).Info("configuration written", "version", current.ResourceVersion)
+		logr.FromContextOrDiscard(ctx).Info("configuration written", "version", version(current))
 	}
 	snapshot.Version = version(current)
 	w.snapshot = snapshot
@@ -97,13 +113,11 @@ func (r *Reconciler) snapshot(ctx context.Context, w *work, current *corev1.Conf
 // config returns the ConfigMap as it is, nil where there is none: from the
 // cache, or as it was written last if the cache is behind that, or from the API
 // server if a pod knows something newer than either.
-func (r *Reconciler) config(ctx context.Context, w *work) (*corev1.ConfigMap, error) {
-	key := objects.Key(w.proxy)
-	for _, p := range r.Pusher.Pods(w.key) {
-		if p.Newer {
-			return r.liveConfig(ctx, w)
-		}
+func (r *Reconciler) config(ctx context.Context, w *work, newer bool) (*corev1.ConfigMap, error) {
+	if newer {
+		return r.liveConfig(ctx, w)
 	}
+	key := objects.Key(w.proxy)
 	cached := &corev1.ConfigMap{}
 	if err := r.Client.Get(ctx, key, cached); apierrors.IsNotFound(err) {
 		cached = nil
@@ -167,14 +181,4 @@ func written(answer *corev1ac.ConfigMapApplyConfiguration) (*corev1.ConfigMap, e
 		return nil, fmt.Errorf("decode ConfigMap: %w", err)
 	}
 	return config, nil
-}
-
-// version is the resourceVersion as the number that it is; 0 where it is none,
-// which no API server that we know of gives.
-func version(config *corev1.ConfigMap) uint64 {
-	v, err := strconv.ParseUint(config.ResourceVersion, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return v
 }

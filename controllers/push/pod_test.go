@@ -4,6 +4,7 @@
 package push
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -74,6 +75,8 @@ type pod struct {
 	inForce *dataplanev1alpha1.Snapshot
 	applied []uint64
 	asked   int
+	// old says that the pod is of a version that knows no digests.
+	old bool
 	// answer, where set, is asked before Apply does anything.
 	answer func() error
 }
@@ -120,19 +123,26 @@ func (p *pod) Apply(_ context.Context, r *dataplanev1alpha1.ApplyRequest) (*data
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if r.GetSnapshot().GetVersion() < p.inForce.GetVersion() {
+	if s := r.GetSnapshot(); s.GetVersion() < p.inForce.GetVersion() || s.GetVersion() == p.inForce.GetVersion() && !bytes.Equal(s.GetDigest(), p.inForce.GetDigest()) {
 		return nil, status.Error(codes.FailedPrecondition, "newer in force")
 	}
 	p.inForce = r.GetSnapshot()
 	p.applied = append(p.applied, p.inForce.GetVersion())
-	return &dataplanev1alpha1.ApplyResponse{Version: p.inForce.GetVersion(), PodId: fmt.Sprint(p.run), Connections: 3}, nil
+	return &dataplanev1alpha1.ApplyResponse{Version: p.inForce.GetVersion(), Digest: p.digest(), PodId: fmt.Sprint(p.run), Connections: 3}, nil
 }
 
 func (p *pod) Status(context.Context, *dataplanev1alpha1.StatusRequest) (*dataplanev1alpha1.StatusResponse, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked++
-	return &dataplanev1alpha1.StatusResponse{Version: p.inForce.GetVersion(), PodId: fmt.Sprint(p.run), Connections: 3}, nil
+	return &dataplanev1alpha1.StatusResponse{Version: p.inForce.GetVersion(), Digest: p.digest(), PodId: fmt.Sprint(p.run), Connections: 3}, nil
+}
+
+func (p *pod) digest() []byte {
+	if p.old {
+		return nil
+	}
+	return p.inForce.GetDigest()
 }
 
 func (p *pod) target() Target {
@@ -150,18 +160,19 @@ type room struct {
 	*Pusher
 	t       *testing.T
 	changed chan types.NamespacedName
+	metrics *prometheus.Registry
 }
 
 func newRoom(t *testing.T, pki *pki, change ...func(*Options)) *room {
 	t.Helper()
-	r := &room{t: t, changed: make(chan types.NamespacedName, 1000)}
+	r := &room{t: t, changed: make(chan types.NamespacedName, 1000), metrics: prometheus.NewRegistry()}
 	own := pki.issue(dataplanev1alpha1.ClientOperator, x509.ExtKeyUsageClientAuth)
 	options := Options{
 		ClientTLS: func(serverName string) (*tls.Config, error) {
 			return &tls.Config{MinVersion: tls.VersionTLS13, ServerName: serverName, RootCAs: pki.roots(), Certificates: []tls.Certificate{own}}, nil
 		},
 		Changed: func(proxy types.NamespacedName) { r.changed <- proxy },
-		Metrics: NewMetrics(prometheus.NewRegistry()),
+		Metrics: NewMetrics(r.metrics),
 		Retry:   50 * time.Millisecond,
 	}
 	for _, c := range change {

@@ -103,12 +103,14 @@ func (p *Pusher) Set(proxy types.NamespacedName, snapshot *dataplanev1alpha1.Sna
 			w.cancel()
 			w = nil
 		}
-		if w == nil {
-			w = newWorker(p, proxy, t)
-			pods[t.UID] = w
-			p.running.Go(w.run)
+		if w != nil {
+			w.set(t, wanted)
+			continue
 		}
+		w = newWorker(p, proxy, t)
 		w.set(t, wanted)
+		pods[t.UID] = w
+		p.running.Go(w.run)
 	}
 	for uid, w := range pods {
 		if !listed[uid] {

@@ -56,6 +56,31 @@ func TestASecondPusherAsksAndDoesNotPush(t *testing.T) {
 	}
 }
 
+// A second operator could otherwise bring what was wanted in between to a pod whose
+// version is from before.
+func TestWhatAPodHasIsPushedAgainWhereSomethingElseWasWantedInBetween(t *testing.T) {
+	pki := newPKI(t)
+	r := newRoom(t, pki)
+	p := newPod(t, pki, "a", echo)
+	r.set(10, 1, p)
+	r.until(p, acknowledged)
+	p.mu.Lock()
+	p.answer = func() error { return status.Error(codes.Internal, "not now") }
+	p.mu.Unlock()
+	r.set(11, 2, p)
+	r.until(p, func(p Pod) bool { return p.Problem != nil && p.Problem.Message == "not now" })
+	p.mu.Lock()
+	p.answer = nil
+	p.mu.Unlock()
+	r.set(12, 1, p)
+	r.until(p, func(p Pod) bool { return p.Acknowledged && p.Version == 12 })
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.inForce.GetVersion() != 12 {
+		t.Errorf("the pod would take version 11: it has %d", p.inForce.GetVersion())
+	}
+}
+
 func TestAnotherRunIsPushedToAgain(t *testing.T) {
 	pki := newPKI(t)
 	r := newRoom(t, pki)
@@ -174,6 +199,46 @@ func TestANewerVersionIsReportedAndNotOverwritten(t *testing.T) {
 	older.set(21, 1, p)
 	older.until(p, acknowledged)
 	if got := p.pushes(); !slices.Equal(got, []uint64{20, 21}) {
+		t.Errorf("pushed %v", got)
+	}
+}
+
+func TestTheSameVersionWithAnotherContentIsReportedAndNotOverwritten(t *testing.T) {
+	pki := newPKI(t)
+	p := newPod(t, pki, "a", echo)
+	before := newRoom(t, pki)
+	before.set(10, 2, p)
+	before.until(p, acknowledged)
+	before.Close()
+	restored := newRoom(t, pki)
+	restored.set(10, 1, p)
+	restored.until(p, func(p Pod) bool { return p.Newer })
+	want, err := Digest(snapshot(10, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := restored.Pods(echo)["a"]; got.Version != 10 || got.Digest != want || got.Problem.Message != "version 10 is in force with another content" {
+		t.Errorf("known is %+v: %v", got, got.Problem)
+	}
+	restored.set(11, 1, p)
+	restored.until(p, acknowledged)
+	if got := p.pushes(); !slices.Equal(got, []uint64{10, 11}) {
+		t.Errorf("pushed %v", got)
+	}
+}
+
+func TestAPodOfAVersionWithoutDigestsIsBelievedItsVersion(t *testing.T) {
+	pki := newPKI(t)
+	p := newPod(t, pki, "a", echo)
+	p.old = true
+	first := newRoom(t, pki)
+	first.set(10, 1, p)
+	first.until(p, acknowledged)
+	first.Close()
+	second := newRoom(t, pki)
+	second.set(10, 1, p)
+	second.until(p, acknowledged)
+	if got := p.pushes(); !slices.Equal(got, []uint64{10}) {
 		t.Errorf("pushed %v", got)
 	}
 }

@@ -5,7 +5,7 @@ package push
 
 import (
 	"context"
-	"crypto/sha256"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -34,7 +34,9 @@ type worker struct {
 
 	mu     sync.Mutex
 	wanted content
-	pod    Pod
+	// era counts the contents that were wanted one after the other.
+	era uint64
+	pod Pod
 	// acked is what the pod acknowledged last; zero before, and while a push is
 	// under way or ended without an answer.
 	acked ack
@@ -45,9 +47,13 @@ type worker struct {
 	looked time.Time
 }
 
-// ack is what one run of a pod acknowledged.
+// ack is what one run of a pod acknowledged. That it was in the present era says
+// that nothing else was wanted since: only then may the pod keep a version that is
+// lower than that of the same content now. Otherwise an operator that was stopped
+// in the middle of pushing what was wanted in between would find a pod that takes
+// it.
 type ack struct {
-	hash    [sha256.Size]byte
+	era     uint64
 	version uint64
 	podID   string
 }
@@ -77,13 +83,18 @@ func (w *worker) set(t Target, wanted content) {
 	if again {
 		w.sure = false
 	}
-	if !again && wanted.hash == w.wanted.hash && wanted.snapshot.GetVersion() == w.wanted.snapshot.GetVersion() {
+	if wanted.digest != w.wanted.digest {
+		w.era++
+	} else if w.pod.Acknowledged && !again {
+		w.pusher.options.Metrics.skipped()
+	}
+	if !again && wanted.digest == w.wanted.digest && wanted.snapshot.GetVersion() == w.wanted.snapshot.GetVersion() {
 		return
 	}
 	w.pod.Target = t
 	w.wanted = wanted
 	w.pod.Newer = false
-	w.pod.Acknowledged = w.sure && w.acked.hash == wanted.hash
+	w.pod.Acknowledged = w.sure && w.acked.era == w.era
 	w.signal()
 }
 
@@ -157,13 +168,13 @@ func (w *worker) watch(conn *grpc.ClientConn) {
 // is nothing to do.
 func (w *worker) step(conn *grpc.ClientConn) (time.Duration, error) {
 	w.mu.Lock()
-	wanted, acked, sure, looked := w.wanted, w.acked, w.sure, w.looked
+	wanted, era, acked, sure, looked := w.wanted, w.era, w.acked, w.sure, w.looked
 	// What happens from here on may make the pod doubtful again.
 	w.sure = true
 	w.mu.Unlock()
 
 	poll := w.pusher.options.Poll
-	had := acked.hash == wanted.hash
+	had := acked.era == era
 	if sure && had && time.Since(looked) < poll {
 		return poll - time.Since(looked), nil
 	}
@@ -172,21 +183,25 @@ func (w *worker) step(conn *grpc.ClientConn) (time.Duration, error) {
 	client := dataplanev1alpha1.NewConfigurationClient(conn)
 
 	// What the pod has is asked for first: another operator, or this one before
-	// it was restarted, may have pushed the same already.
+	// it was restarted, may have pushed the same already, or something newer.
 	if !sure || had {
-		answer, err := client.Status(ctx, &dataplanev1alpha1.StatusRequest{})
+		has, err := client.Status(ctx, &dataplanev1alpha1.StatusRequest{})
 		if err != nil {
 			return w.failed(err)
 		}
-		now := ack{wanted.hash, answer.GetVersion(), answer.GetPodId()}
 		// A pod that was pushed the same content under a lower version keeps
 		// that version, and only who pushed it knows: an operator that has just
 		// started pushes once.
-		if now.version == wanted.snapshot.GetVersion() || now == acked {
-			if now != acked {
+		same := had && acked.version == has.GetVersion() && acked.podID == has.GetPodId() && !wanted.differs(has)
+		switch {
+		case wanted.is(has) || same:
+			if !same {
 				w.pusher.options.Metrics.skipped()
 			}
-			w.acknowledged(now, answer.GetConnections())
+			w.acknowledged(has, era)
+			return poll, nil
+		case wanted.isBehind(has):
+			w.isAhead(has, wanted)
 			return poll, nil
 		}
 	}
@@ -194,56 +209,103 @@ func (w *worker) step(conn *grpc.ClientConn) (time.Duration, error) {
 	w.acked = ack{}
 	w.mu.Unlock()
 	started := time.Now()
-	answer, err := client.Apply(ctx, &dataplanev1alpha1.ApplyRequest{Snapshot: wanted.snapshot})
-	w.pusher.options.Metrics.pushed(err, time.Since(started))
-	if err != nil {
+	has, err := client.Apply(ctx, &dataplanev1alpha1.ApplyRequest{Snapshot: wanted.snapshot})
+	switch {
+	case status.Code(err) == codes.FailedPrecondition:
+		// Somebody has pushed something newer since the pod was asked, so it is
+		// asked again.
+		if now, silent := client.Status(ctx, &dataplanev1alpha1.StatusRequest{}); silent == nil && wanted.isBehind(now) {
+			w.isAhead(now, wanted)
+			return poll, nil
+		}
 		return w.failed(err)
+	case err != nil:
+		return w.failed(err)
+	case !wanted.is(has):
+		w.isAhead(has, wanted)
+		return poll, nil
 	}
-	w.acknowledged(ack{wanted.hash, answer.GetVersion(), answer.GetPodId()}, answer.GetConnections())
+	w.pusher.options.Metrics.applied(time.Since(started))
+	w.acknowledged(has, era)
 	return poll, nil
 }
 
-// acknowledged records what the pod has.
-func (w *worker) acknowledged(has ack, connections int64) {
-	w.mu.Lock()
-	before := w.pod
-	w.acked = has
-	w.looked = time.Now()
-	w.pod.Version = has.version
-	w.pod.Connections = connections
-	w.pod.Problem = nil
-	w.pod.Newer = false
-	w.pod.Acknowledged = w.wanted.hash == has.hash
-	after := w.pod
-	w.mu.Unlock()
-	if after != before {
-		w.pusher.options.Changed(w.proxy)
-	}
+// acknowledged records that the pod has what was wanted in that era.
+func (w *worker) acknowledged(has answer, era uint64) {
+	w.record(func() {
+		w.acked = ack{era, has.GetVersion(), has.GetPodId()}
+		w.answered(has)
+		w.pod.Problem = nil
+		w.pod.Newer = false
+		w.pod.Acknowledged = w.era == era
+	})
 }
 
-// failed records why the pod has not what is wanted, and returns err; for a
-// refusal that no retry heals also for how long there is nothing to do.
+// isAhead records that the pod has something that what is wanted must not
+// replace. Another look comes with the next poll, or when something else is
+// wanted.
+func (w *worker) isAhead(has answer, wanted content) {
+	message := fmt.Sprintf("version %d is in force, %d is wanted", has.GetVersion(), wanted.snapshot.GetVersion())
+	if has.GetVersion() == wanted.snapshot.GetVersion() {
+		message = fmt.Sprintf("version %d is in force with another content", has.GetVersion())
+	}
+	w.pusher.options.Metrics.failed()
+	w.record(func() {
+		w.answered(has)
+		w.sure = false
+		w.pod.Acknowledged = false
+		w.problem(&Refusal{codes.FailedPrecondition, message})
+		// Something else may be wanted by now, which set has put right already.
+		w.pod.Newer = w.wanted.isBehind(has)
+	})
+}
+
+// failed records why the pod has not what is wanted, and returns err.
 func (w *worker) failed(err error) (time.Duration, error) {
 	if w.ctx.Err() != nil {
 		return 0, err
 	}
-	problem := &Refusal{Code: status.Code(err), Message: status.Convert(err).Message()}
+	w.pusher.options.Metrics.failed()
+	w.record(func() {
+		w.sure = false
+		w.pod.Acknowledged = false
+		w.pod.Newer = false
+		w.problem(w.refusal(err))
+	})
+	return 0, err
+}
+
+// refusal says why a call failed, in the words of the pod where it said something.
+func (w *worker) refusal(err error) *Refusal {
+	if status.Code(err) == codes.DeadlineExceeded {
+		return &Refusal{codes.DeadlineExceeded, fmt.Sprintf("no answer within %v", w.pusher.options.Timeout)}
+	}
+	return &Refusal{status.Code(err), status.Convert(err).Message()}
+}
+
+// record changes what is known of the pod, and tells of it where it is something
+// else than before.
+func (w *worker) record(change func()) {
 	w.mu.Lock()
 	before := w.pod
-	w.sure = false
-	w.pod.Acknowledged = false
-	w.pod.Newer = problem.Code == codes.FailedPrecondition
-	// The same problem again is no news.
-	if before.Problem == nil || *before.Problem != *problem {
-		w.pod.Problem = problem
-	}
+	change()
 	after := w.pod
 	w.mu.Unlock()
 	if after != before {
 		w.pusher.options.Changed(w.proxy)
 	}
-	if after.Newer {
-		return w.pusher.options.Poll, nil
+}
+
+// answered is called with mu held.
+func (w *worker) answered(has answer) {
+	w.looked = time.Now()
+	w.pod.Version, w.pod.Digest = has.GetVersion(), string(has.GetDigest())
+	w.pod.Connections = has.GetConnections()
+}
+
+// problem is called with mu held. The same problem again is no news.
+func (w *worker) problem(p *Refusal) {
+	if w.pod.Problem == nil || *w.pod.Problem != *p {
+		w.pod.Problem = p
 	}
-	return 0, err
 }

@@ -4,6 +4,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync"
@@ -16,6 +17,9 @@ import (
 var (
 	// ErrStale says that a higher version is in force.
 	ErrStale = errors.New("a higher version is in force")
+	// ErrOtherContent says that the version in force has another content: the
+	// cluster that numbers them went back in time.
+	ErrOtherContent = errors.New("the same version is in force with another content")
 	// ErrOtherProxy says that the snapshot is of another proxy.
 	ErrOtherProxy = errors.New("the snapshot is of another proxy")
 )
@@ -57,7 +61,7 @@ func (s *Store) OnChange(f func(before, after *Config)) {
 // afterwards, also with an error. The same version again changes nothing; where
 // the version in force is 0, it came from a file and anything replaces it.
 //
-// Errors: ErrStale, ErrOtherProxy, ErrInvalid; any other one says that the
+// Errors: ErrStale, ErrOtherContent, ErrOtherProxy, ErrInvalid; any other one says that the
 // snapshot could not be kept in the state directory. After an error nothing has
 // changed.
 func (s *Store) Apply(snapshot *dataplanev1alpha1.Snapshot) (version uint64, err error) {
@@ -72,6 +76,8 @@ func (s *Store) Apply(snapshot *dataplanev1alpha1.Snapshot) (version uint64, err
 		switch {
 		case snapshot.GetVersion() < inForce.GetVersion():
 			return inForce.GetVersion(), fmt.Errorf("%w: %d is lower than %d", ErrStale, snapshot.GetVersion(), inForce.GetVersion())
+		case snapshot.GetVersion() == inForce.GetVersion() && differ(snapshot.GetDigest(), inForce.GetDigest()):
+			return inForce.GetVersion(), fmt.Errorf("%w: %d", ErrOtherContent, inForce.GetVersion())
 		case snapshot.GetVersion() == inForce.GetVersion():
 			return inForce.GetVersion(), nil
 		}
@@ -109,6 +115,10 @@ func (s *Store) swapLocked(old, next *Config) {
 		f(old, next)
 	}
 }
+
+// differ says whether two digests are of different contents; who has none says
+// nothing of that.
+func differ(a, b []byte) bool { return len(a) > 0 && len(b) > 0 && !bytes.Equal(a, b) }
 
 func proxyName(s *dataplanev1alpha1.Snapshot) string {
 	return s.GetNamespace() + "/" + s.GetProxy()

@@ -23,6 +23,34 @@ func at(version uint64, retries int32) *dataplanev1alpha1.Snapshot {
 	return s
 }
 
+// named gives a snapshot a digest.
+func named(s *dataplanev1alpha1.Snapshot, digest string) *dataplanev1alpha1.Snapshot {
+	s.Digest = []byte(digest)
+	return s
+}
+
+func TestTheSameVersionWithAnotherContentIsRefused(t *testing.T) {
+	state := t.TempDir()
+	store := config.NewStore(start(t, mounted(t, 1), state), state)
+	if _, err := store.Apply(named(at(100, 1), "one")); err != nil {
+		t.Fatal(err)
+	}
+	// What is kept says it too.
+	for _, store := range []*config.Store{store, config.NewStore(start(t, mounted(t, 1), state), state)} {
+		if _, err := store.Apply(named(at(100, 9), "nine")); !errors.Is(err, config.ErrOtherContent) {
+			t.Errorf("another content: %v", err)
+		}
+		for name, same := range map[string]*dataplanev1alpha1.Snapshot{"the same content": named(at(100, 1), "one"), "by a version without digests": at(100, 1)} {
+			if _, err := store.Apply(same); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if got := store.Current(); got.MaxRetries != 1 || string(got.Snapshot.GetDigest()) != "one" {
+			t.Errorf("maxRetries %d with digest %q in force", got.MaxRetries, got.Snapshot.GetDigest())
+		}
+	}
+}
+
 func TestApplyKeepsTheVersionRules(t *testing.T) {
 	other := at(200, 9)
 	other.Proxy = "feed"

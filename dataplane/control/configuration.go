@@ -43,8 +43,11 @@ func (c *configuration) Apply(_ context.Context, r *dataplanev1alpha1.ApplyReque
 	if c.store.Current() != before {
 		c.logger.Info("Configuration applied", "version", version)
 	}
+	// Another push may have come in between: what is answered belongs together.
+	inForce := c.store.Current().Snapshot
 	return &dataplanev1alpha1.ApplyResponse{
-		Version:     version,
+		Version:     inForce.GetVersion(),
+		Digest:      inForce.GetDigest(),
 		PodId:       string(c.registry.PodID()),
 		Connections: int64(c.registry.Len()),
 	}, nil
@@ -54,7 +57,7 @@ func codeOf(err error) codes.Code {
 	switch {
 	case errors.Is(err, config.ErrInvalid):
 		return codes.InvalidArgument
-	case errors.Is(err, config.ErrStale), errors.Is(err, config.ErrOtherProxy):
+	case errors.Is(err, config.ErrStale), errors.Is(err, config.ErrOtherContent), errors.Is(err, config.ErrOtherProxy):
 		return codes.FailedPrecondition
 	default:
 		return codes.Internal
@@ -63,8 +66,10 @@ func codeOf(err error) codes.Code {
 
 // Status implements the service.
 func (c *configuration) Status(context.Context, *dataplanev1alpha1.StatusRequest) (*dataplanev1alpha1.StatusResponse, error) {
+	inForce := c.store.Current().Snapshot
 	return &dataplanev1alpha1.StatusResponse{
-		Version:     c.store.Current().Snapshot.GetVersion(),
+		Version:     inForce.GetVersion(),
+		Digest:      inForce.GetDigest(),
 		PodId:       string(c.registry.PodID()),
 		Connections: int64(c.registry.Len()),
 		Draining:    c.draining(),

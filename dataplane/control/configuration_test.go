@@ -23,6 +23,8 @@ func TestApplyAnswersAsTheContractSays(t *testing.T) {
 	other, invalid := at(8), at(8)
 	other.Proxy = "feed"
 	invalid.Settings.MaxRetries = 101
+	another := at(7)
+	another.Digest = []byte("another")
 	for _, step := range []struct {
 		name     string
 		snapshot *dataplanev1alpha1.Snapshot
@@ -36,6 +38,7 @@ func TestApplyAnswersAsTheContractSays(t *testing.T) {
 		{"another proxy", other, codes.FailedPrecondition, `"shop/feed", this pod serves "shop/chat"`, 7},
 		{"an unusable one", invalid, codes.InvalidArgument, "settings.maxRetries: Invalid value: 101: must be 0 to 100", 7},
 		{"none", nil, codes.InvalidArgument, "snapshot: required", 7},
+		{"the same version with another content", another, codes.FailedPrecondition, "with another content: 7", 7},
 		{"a higher one", at(8), codes.OK, "", 8},
 	} {
 		response, err := client.Apply(t.Context(), &dataplanev1alpha1.ApplyRequest{Snapshot: step.snapshot})
@@ -43,7 +46,7 @@ func TestApplyAnswersAsTheContractSays(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), step.says) {
 			t.Errorf("%s: error %q, want it to say %q", step.name, err, step.says)
 		}
-		if err == nil && (response.GetVersion() != step.inForce || response.GetPodId() != string(p.registry.PodID()) || response.GetConnections() != 1) {
+		if err == nil && (response.GetVersion() != step.inForce || response.GetPodId() != string(p.registry.PodID()) || response.GetConnections() != 1 || string(response.GetDigest()) != "one") {
 			t.Errorf("%s: answered %v", step.name, response)
 		}
 		if got := p.store.Current().Snapshot.GetVersion(); got != step.inForce {
@@ -58,7 +61,7 @@ func TestStatusAndDrain(t *testing.T) {
 	p.registry.Add(newConnection)
 	p.registry.Add(newConnection)
 	status, err := client.Status(t.Context(), &dataplanev1alpha1.StatusRequest{})
-	if err != nil || status.GetVersion() != 0 || status.GetConnections() != 2 || status.GetDraining() || status.GetPodId() != string(p.registry.PodID()) {
+	if err != nil || status.GetVersion() != 0 || status.GetConnections() != 2 || status.GetDraining() || status.GetPodId() != string(p.registry.PodID()) || string(status.GetDigest()) != "one" {
 		t.Errorf("status %v, %v", status, err)
 	}
 	drained, err := client.Drain(t.Context(), &dataplanev1alpha1.DrainRequest{})

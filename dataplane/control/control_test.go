@@ -38,7 +38,7 @@ type pod struct {
 
 func at(version uint64) *dataplanev1alpha1.Snapshot {
 	return &dataplanev1alpha1.Snapshot{
-		Version: version, Namespace: "shop", Proxy: "chat",
+		Version: version, Namespace: "shop", Proxy: "chat", Digest: []byte("one"),
 		Settings: &dataplanev1alpha1.Settings{ConnectTimeout: 30},
 		Upstream: &dataplanev1alpha1.Upstream{Service: true},
 	}

@@ -129,14 +129,15 @@ func TestAnOperatorThatIsBehindIsRefusedAndPushesNothing(t *testing.T) {
 			config := get[corev1.ConfigMap](r, "echo-wsproxy")
 			pushes := p[0].pushes()
 			if restarted {
-				p[0].set(func() { p[0].keeps = true })
+				asked := 0
+				p[0].set(func() { p[0].keeps, asked = true, p[0].statuses })
 				p[0].server.Stop()
 				p[0].serve()
 				r.eventually(func() error {
 					p[0].mu.Lock()
 					defer p[0].mu.Unlock()
-					if p[0].older == 0 {
-						return errors.New("the pod has not refused what is older")
+					if p[0].statuses == asked {
+						return errors.New("it has not learned that the pod has something newer")
 					}
 					return nil
 				})

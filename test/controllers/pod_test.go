@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -52,8 +53,6 @@ type pod struct {
 	// keeps says that the accepted snapshot outlives a run, as it does in a pod
 	// whose container is started again.
 	keeps bool
-	// older counts the versions that were refused because a higher one is in force.
-	older int
 	// statuses counts the calls of Status.
 	statuses int
 	// refuse answers Apply with this error.
@@ -188,13 +187,13 @@ func (p *pod) Apply(ctx context.Context, request *dataplanev1alpha1.ApplyRequest
 		return nil, p.refuse
 	}
 	snapshot := request.GetSnapshot()
-	if snapshot.GetVersion() < p.inForce.GetVersion() {
-		p.older++
+	if older := snapshot.GetVersion() < p.inForce.GetVersion(); older ||
+		snapshot.GetVersion() == p.inForce.GetVersion() && !bytes.Equal(snapshot.GetDigest(), p.inForce.GetDigest()) {
 		return nil, status.Errorf(codes.FailedPrecondition, "version %d is in force", p.inForce.GetVersion())
 	}
 	p.inForce = snapshot
 	p.applied = append(p.applied, snapshot.GetVersion())
-	return &dataplanev1alpha1.ApplyResponse{Version: snapshot.GetVersion(), PodId: p.id(), Connections: p.connections}, nil
+	return &dataplanev1alpha1.ApplyResponse{Version: snapshot.GetVersion(), Digest: snapshot.GetDigest(), PodId: p.id(), Connections: p.connections}, nil
 }
 
 func (p *pod) Status(ctx context.Context, _ *dataplanev1alpha1.StatusRequest) (*dataplanev1alpha1.StatusResponse, error) {
@@ -204,7 +203,7 @@ func (p *pod) Status(ctx context.Context, _ *dataplanev1alpha1.StatusRequest) (*
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.statuses++
-	return &dataplanev1alpha1.StatusResponse{Version: p.inForce.GetVersion(), PodId: p.id(), Connections: p.connections}, nil
+	return &dataplanev1alpha1.StatusResponse{Version: p.inForce.GetVersion(), Digest: p.inForce.GetDigest(), PodId: p.id(), Connections: p.connections}, nil
 }
 
 func (p *pod) id() string { return fmt.Sprintf("%s-%d", p.object.Name, p.run) }

@@ -156,10 +156,13 @@ func TestAPodWithANewerVersionIsNotPushedBackwards(t *testing.T) {
 	startOperator(t, r.namespace)
 	p := r.serving("echo", 1)[0]
 	p.set(func() { p.inForce.Version = 1 << 62 })
+	p.server.Stop()
+	p.set(func() { p.keeps = true })
+	p.serve()
 	r.patch(get[wsproxyv1alpha1.WebSocketProxy](r, "echo"), `{"spec":{"settings":{"maxRetries":7}}}`)
 	r.eventually(func() error {
 		c := r.condition("echo", wsproxyv1alpha1.ConditionProgrammed, metav1.ConditionFalse, wsproxyv1alpha1.ReasonPodsLagging)
-		if !strings.Contains(c.Message, "newer configuration") {
+		if !strings.Contains(c.Message, "delete the pod") {
 			return fmt.Errorf("message is %q", c.Message)
 		}
 		return nil

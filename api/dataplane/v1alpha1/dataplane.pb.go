@@ -149,7 +149,9 @@ type ApplyResponse struct {
 	// answers with another one.
 	PodId string `protobuf:"bytes,2,opt,name=pod_id,json=podId,proto3" json:"pod_id,omitempty"`
 	// The number of live connections.
-	Connections   int64 `protobuf:"varint,3,opt,name=connections,proto3" json:"connections,omitempty"`
+	Connections int64 `protobuf:"varint,3,opt,name=connections,proto3" json:"connections,omitempty"`
+	// The digest of what is in force after the call.
+	Digest        []byte `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -205,6 +207,13 @@ func (x *ApplyResponse) GetConnections() int64 {
 	return 0
 }
 
+func (x *ApplyResponse) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
 type StatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -249,7 +258,9 @@ type StatusResponse struct {
 	PodId       string `protobuf:"bytes,2,opt,name=pod_id,json=podId,proto3" json:"pod_id,omitempty"`
 	Connections int64  `protobuf:"varint,3,opt,name=connections,proto3" json:"connections,omitempty"`
 	// Whether the pod is draining.
-	Draining      bool `protobuf:"varint,4,opt,name=draining,proto3" json:"draining,omitempty"`
+	Draining bool `protobuf:"varint,4,opt,name=draining,proto3" json:"draining,omitempty"`
+	// The digest of what is in force; empty where it came with none.
+	Digest        []byte `protobuf:"bytes,5,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -310,6 +321,13 @@ func (x *StatusResponse) GetDraining() bool {
 		return x.Draining
 	}
 	return false
+}
+
+func (x *StatusResponse) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
 }
 
 type DrainRequest struct {
@@ -398,18 +416,23 @@ func (x *DrainResponse) GetConnections() int64 {
 // JSON, without the version.
 type Snapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The resourceVersion of the ConfigMap that carries this snapshot. It only
-	// grows. 0: read from the mounted ConfigMap, or without Kubernetes.
+	// The resourceVersion of the ConfigMap that carries this snapshot, plus what
+	// the cluster lost of it when it was restored from a backup. It only grows.
+	// 0: read from the mounted ConfigMap, or without Kubernetes.
 	Version uint64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
 	// The proxy that this snapshot is for.
-	Namespace     string     `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Proxy         string     `protobuf:"bytes,3,opt,name=proxy,proto3" json:"proxy,omitempty"`
-	Settings      *Settings  `protobuf:"bytes,4,opt,name=settings,proto3" json:"settings,omitempty"`
-	Reconnect     *Reconnect `protobuf:"bytes,5,opt,name=reconnect,proto3" json:"reconnect,omitempty"`
-	Limits        *Limits    `protobuf:"bytes,6,opt,name=limits,proto3" json:"limits,omitempty"`
-	Drain         *Drain     `protobuf:"bytes,7,opt,name=drain,proto3" json:"drain,omitempty"`
-	Listen        *Listen    `protobuf:"bytes,8,opt,name=listen,proto3" json:"listen,omitempty"`
-	Upstream      *Upstream  `protobuf:"bytes,9,opt,name=upstream,proto3" json:"upstream,omitempty"`
+	Namespace string     `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Proxy     string     `protobuf:"bytes,3,opt,name=proxy,proto3" json:"proxy,omitempty"`
+	Settings  *Settings  `protobuf:"bytes,4,opt,name=settings,proto3" json:"settings,omitempty"`
+	Reconnect *Reconnect `protobuf:"bytes,5,opt,name=reconnect,proto3" json:"reconnect,omitempty"`
+	Limits    *Limits    `protobuf:"bytes,6,opt,name=limits,proto3" json:"limits,omitempty"`
+	Drain     *Drain     `protobuf:"bytes,7,opt,name=drain,proto3" json:"drain,omitempty"`
+	Listen    *Listen    `protobuf:"bytes,8,opt,name=listen,proto3" json:"listen,omitempty"`
+	Upstream  *Upstream  `protobuf:"bytes,9,opt,name=upstream,proto3" json:"upstream,omitempty"`
+	// Names the content: equal content has the same digest, whatever its version.
+	// Whoever pushes makes it; for the pod it is opaque. Empty: pushed by a version
+	// that has none, or not pushed.
+	Digest        []byte `protobuf:"bytes,10,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -503,6 +526,13 @@ func (x *Snapshot) GetListen() *Listen {
 func (x *Snapshot) GetUpstream() *Upstream {
 	if x != nil {
 		return x.Upstream
+	}
+	return nil
+}
+
+func (x *Snapshot) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
 	}
 	return nil
 }
@@ -1693,20 +1723,22 @@ const file_dataplane_v1alpha1_dataplane_proto_rawDesc = "" +
 	"\n" +
 	"\"dataplane/v1alpha1/dataplane.proto\x12\x1awsproxy.dataplane.v1alpha1\x1a\x1fgoogle/protobuf/timestamp.proto\"P\n" +
 	"\fApplyRequest\x12@\n" +
-	"\bsnapshot\x18\x01 \x01(\v2$.wsproxy.dataplane.v1alpha1.SnapshotR\bsnapshot\"b\n" +
+	"\bsnapshot\x18\x01 \x01(\v2$.wsproxy.dataplane.v1alpha1.SnapshotR\bsnapshot\"z\n" +
 	"\rApplyResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x15\n" +
 	"\x06pod_id\x18\x02 \x01(\tR\x05podId\x12 \n" +
-	"\vconnections\x18\x03 \x01(\x03R\vconnections\"\x0f\n" +
-	"\rStatusRequest\"\x7f\n" +
+	"\vconnections\x18\x03 \x01(\x03R\vconnections\x12\x16\n" +
+	"\x06digest\x18\x04 \x01(\fR\x06digest\"\x0f\n" +
+	"\rStatusRequest\"\x97\x01\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x15\n" +
 	"\x06pod_id\x18\x02 \x01(\tR\x05podId\x12 \n" +
 	"\vconnections\x18\x03 \x01(\x03R\vconnections\x12\x1a\n" +
-	"\bdraining\x18\x04 \x01(\bR\bdraining\"\x0e\n" +
+	"\bdraining\x18\x04 \x01(\bR\bdraining\x12\x16\n" +
+	"\x06digest\x18\x05 \x01(\fR\x06digest\"\x0e\n" +
 	"\fDrainRequest\"1\n" +
 	"\rDrainResponse\x12 \n" +
-	"\vconnections\x18\x01 \x01(\x03R\vconnections\"\xd2\x03\n" +
+	"\vconnections\x18\x01 \x01(\x03R\vconnections\"\xea\x03\n" +
 	"\bSnapshot\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x14\n" +
@@ -1716,7 +1748,9 @@ const file_dataplane_v1alpha1_dataplane_proto_rawDesc = "" +
 	"\x06limits\x18\x06 \x01(\v2\".wsproxy.dataplane.v1alpha1.LimitsR\x06limits\x127\n" +
 	"\x05drain\x18\a \x01(\v2!.wsproxy.dataplane.v1alpha1.DrainR\x05drain\x12:\n" +
 	"\x06listen\x18\b \x01(\v2\".wsproxy.dataplane.v1alpha1.ListenR\x06listen\x12@\n" +
-	"\bupstream\x18\t \x01(\v2$.wsproxy.dataplane.v1alpha1.UpstreamR\bupstream\"\xed\x02\n" +
+	"\bupstream\x18\t \x01(\v2$.wsproxy.dataplane.v1alpha1.UpstreamR\bupstream\x12\x16\n" +
+	"\x06digest\x18\n" +
+	" \x01(\fR\x06digest\"\xed\x02\n" +
 	"\bSettings\x126\n" +
 	"\x17connection_lost_timeout\x18\x01 \x01(\x05R\x15connectionLostTimeout\x12\x1d\n" +
 	"\n" +

@@ -49,10 +49,11 @@ type ConfigurationClient interface {
 	// force afterwards. It closes no connection.
 	//
 	// Errors: FAILED_PRECONDITION where the pod already has a higher version (two
-	// operators can thus never push a pod backwards), or where the snapshot is of
-	// another proxy; INVALID_ARGUMENT where the snapshot is unusable, naming the
-	// field. In either case the pod goes on with what it had. The version that is
-	// already in force is answered OK and changes nothing.
+	// operators can thus never push a pod backwards) or the same version with
+	// another digest, or where the snapshot is of another proxy; INVALID_ARGUMENT
+	// where the snapshot is unusable, naming the field. In either case the pod goes
+	// on with what it had. What is already in force is answered OK and changes
+	// nothing.
 	Apply(ctx context.Context, in *ApplyRequest, opts ...grpc.CallOption) (*ApplyResponse, error)
 	// Status answers with the version in force and the number of connections.
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusResponse, error)
@@ -109,10 +110,11 @@ type ConfigurationServer interface {
 	// force afterwards. It closes no connection.
 	//
 	// Errors: FAILED_PRECONDITION where the pod already has a higher version (two
-	// operators can thus never push a pod backwards), or where the snapshot is of
-	// another proxy; INVALID_ARGUMENT where the snapshot is unusable, naming the
-	// field. In either case the pod goes on with what it had. The version that is
-	// already in force is answered OK and changes nothing.
+	// operators can thus never push a pod backwards) or the same version with
+	// another digest, or where the snapshot is of another proxy; INVALID_ARGUMENT
+	// where the snapshot is unusable, naming the field. In either case the pod goes
+	// on with what it had. What is already in force is answered OK and changes
+	// nothing.
 	Apply(context.Context, *ApplyRequest) (*ApplyResponse, error)
 	// Status answers with the version in force and the number of connections.
 	Status(context.Context, *StatusRequest) (*StatusResponse, error)

@@ -81,12 +81,13 @@ func valueOr[T any](p *T, absent T) T {
 	return *p
 }
 
-// MarshalSnapshot returns the snapshot as protobuf JSON without its version. The
+// MarshalSnapshot returns the snapshot as protobuf JSON without its version and its
+// digest, which it gets when it is pushed. The
 // same snapshot always gives the same bytes (protojson alone varies its white
 // space on purpose), so that equal content is never written twice.
 func MarshalSnapshot(s *Snapshot) ([]byte, error) {
 	s = proto.CloneOf(s)
-	s.Version = 0
+	s.Version, s.Digest = 0, nil
 	raw, err := protojson.Marshal(s)
 	if err != nil {
 		return nil, fmt.Errorf("encode snapshot: %w", err)
