@@ -19,6 +19,7 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/certs"
 	"github.com/wsproxy/wsproxy/dataplane/config"
 	"github.com/wsproxy/wsproxy/dataplane/control"
+	"github.com/wsproxy/wsproxy/dataplane/heap"
 	"github.com/wsproxy/wsproxy/dataplane/metrics"
 	"github.com/wsproxy/wsproxy/dataplane/probe"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
@@ -119,6 +120,7 @@ func (p *process) wire(ctx context.Context) {
 		Dialer:              upstream.NewDialer(p.secretDir),
 		Logger:              p.logger.WithName("relay"),
 		AcceptWhileDraining: p.acceptWhileDraining(),
+		Churned:             heap.NewKeeper().Note,
 	})
 	p.beginDrain = sync.OnceFunc(func() {
 		p.draining.Store(true)

@@ -64,6 +64,7 @@ type endedError struct {
 func (e *endedError) Error() string { return e.reason }
 
 func newConn(s *Server, id registry.ID, r *http.Request, client netip.Addr, cancel context.CancelCauseFunc) *conn {
+	s.Churned()
 	return &conn{
 		server:    s,
 		id:        id,
@@ -91,6 +92,7 @@ func (c *conn) Core() *core.Conn { return c.core }
 func (c *conn) leaveLocked() {
 	c.server.Registry.RemoveAs(c.entry, c.lastLocked())
 	c.server.Registry.Release(c.client)
+	c.server.Churned()
 }
 
 // start lets the connection run; the client has got its 101.

@@ -33,7 +33,7 @@ const (
 	maxKeptHead = 8 << 10
 )
 
-// Options are what a Server is made from; all are required but the last three.
+// Options are what a Server is made from; all are required but the last four.
 type Options struct {
 	Config   *config.Store
 	Registry *registry.Registry
@@ -50,6 +50,9 @@ type Options struct {
 	// Goroutines drives every connection with goroutines, also those that the event
 	// loop could.
 	Goroutines bool
+	// Churned is called when a connection comes or goes, if it is not nil. It must not
+	// wait.
+	Churned func()
 }
 
 // Server relays the connections of one proxy.
@@ -75,6 +78,9 @@ func New(options Options) *Server {
 	}
 	if options.IdleTimeout == 0 {
 		options.IdleTimeout = idleTimeout
+	}
+	if options.Churned == nil {
+		options.Churned = func() {}
 	}
 	s := &Server{Options: options}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
