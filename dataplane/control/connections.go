@@ -6,6 +6,7 @@ package control
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -22,6 +23,11 @@ type connections struct {
 
 	registry *registry.Registry
 	logger   logr.Logger
+	draining func() bool
+	// stopping is closed when the server is asked to stop.
+	stopping chan struct{}
+	// watches counts those who watch.
+	watches atomic.Int32
 }
 
 var _ dataplanev1alpha1.ConnectionsServer = (*connections)(nil)

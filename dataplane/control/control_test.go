@@ -48,13 +48,18 @@ func at(version uint64) *dataplanev1alpha1.Snapshot {
 // plainly.
 func start(t *testing.T, dir *certs.Dir) *pod {
 	t.Helper()
+	return startWith(t, dir, registry.Bounds{})
+}
+
+func startWith(t *testing.T, dir *certs.Dir, history registry.Bounds) *pod {
+	t.Helper()
 	initial, err := config.Compile(at(0))
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &pod{
 		store:    config.NewStore(initial, t.TempDir()),
-		registry: registry.New(registry.NewPodID("a pod", time.Unix(1767323045, 0))),
+		registry: registry.NewWith(registry.NewPodID("a pod", time.Unix(1767323045, 0)), registry.Options{History: history}),
 	}
 	p.server = control.New(control.Options{
 		Store:    p.store,

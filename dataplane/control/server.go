@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -57,6 +58,8 @@ type Options struct {
 type Server struct {
 	grpc  *grpc.Server
 	plain bool
+	// stop makes those who watch come to an end, which the server waits for.
+	stop func()
 }
 
 // New returns a server that does not serve yet.
@@ -81,8 +84,11 @@ func New(o Options) *Server {
 	dataplanev1alpha1.RegisterConfigurationServer(server, &configuration{
 		store: o.Store, registry: o.Registry, drain: o.Drain, draining: o.Draining, logger: o.Logger,
 	})
-	dataplanev1alpha1.RegisterConnectionsServer(server, &connections{registry: o.Registry, logger: o.Logger})
-	return &Server{grpc: server, plain: o.Certs == nil}
+	stopping := make(chan struct{})
+	dataplanev1alpha1.RegisterConnectionsServer(server, &connections{
+		registry: o.Registry, logger: o.Logger, draining: o.Draining, stopping: stopping,
+	})
+	return &Server{grpc: server, plain: o.Certs == nil, stop: sync.OnceFunc(func() { close(stopping) })}
 }
 
 // Serve answers calls until Stop, and closes the listener. The error says that
@@ -97,8 +103,10 @@ func (s *Server) Serve(l net.Listener) error {
 	return nil
 }
 
-// Stop lets running calls end until ctx does, then ends them.
+// Stop lets running calls end until ctx does, then ends them. Those who watch are
+// told the last changes.
 func (s *Server) Stop(ctx context.Context) {
+	s.stop()
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)

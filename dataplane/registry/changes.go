@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/wsproxy/wsproxy/api/clock"
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
-	"github.com/wsproxy/wsproxy/dataplane/clock"
 )
 
 // Kind of a change.
@@ -35,6 +35,9 @@ type Change struct {
 	Stamp clock.Stamp
 	Kind  Kind
 
+	// Before is the phase before the change; PHASE_UNSPECIFIED where there was none.
+	Before dataplanev1alpha1.Phase
+
 	entry    *Entry
 	upstream string
 	phase    dataplanev1alpha1.Phase
@@ -42,7 +45,10 @@ type Change struct {
 
 // told is what others get of a change.
 func (c *change) told() Change {
-	return Change{Stamp: c.stamp, Kind: c.kind, entry: c.entry, upstream: c.upstream, phase: dataplanev1alpha1.Phase(c.phase)}
+	return Change{
+		Stamp: c.stamp, Kind: c.kind, Before: dataplanev1alpha1.Phase(c.before),
+		entry: c.entry, upstream: c.upstream, phase: dataplanev1alpha1.Phase(c.phase),
+	}
 }
 
 // ID is the identity of the connection.

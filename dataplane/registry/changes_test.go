@@ -16,8 +16,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/wsproxy/wsproxy/api/clock"
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
-	"github.com/wsproxy/wsproxy/dataplane/clock"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
 )
 
@@ -77,6 +77,7 @@ func TestALifeIsToldInItsOrder(t *testing.T) {
 	}
 	told := func() []string {
 		var lines []string
+		var before dataplanev1alpha1.Phase
 		for _, c := range read(t, r, 1) {
 			d := c.Describe()
 			if d.GetName() != e.ID().Name() || d.GetUid() != e.ID().UID() || c.ID() != e.ID() || d.GetVersion() != int64(c.Stamp) {
@@ -88,6 +89,10 @@ func TestALifeIsToldInItsOrder(t *testing.T) {
 			if (d.GetClosingSince() != nil) != (d.GetPhase() == closing) {
 				t.Errorf("%v is closing since %v", d.GetPhase(), d.GetClosingSince())
 			}
+			if c.Before != before {
+				t.Errorf("%v to %v came after %v, it says %v", c.Kind, d.GetPhase(), before, c.Before)
+			}
+			before = d.GetPhase()
 			lines = append(lines, strings.TrimSpace(fmt.Sprintf("%v %v %s", c.Kind, d.GetPhase(), d.GetUpstream())))
 		}
 		return lines
@@ -147,6 +152,26 @@ func TestWhatIsNoLongerKeptIsRefused(t *testing.T) {
 		if got := len(read(t, r, from)); got != 3-i {
 			t.Errorf("after change %d: %d changes, want %d", i, got, 3-i)
 		}
+	}
+}
+
+// The phase before a change is needed by those who select by it, however long ago
+// it began.
+func TestThePhaseBeforeIsKnownWhenItsChangeIsForgotten(t *testing.T) {
+	r := registry.NewWith("a pod", registry.Options{History: registry.Bounds{Changes: 2}})
+	e := r.Add(newConnection)
+	r.Report(e.ID(), open, "10.0.0.7:8080")
+	for range 10 {
+		r.Add(newConnection)
+	}
+	from := r.Clock().Now() + 1
+	r.Report(e.ID(), closing, "10.0.0.7:8080")
+	if all := read(t, r, from); len(all) != 1 || all[0].Before != open {
+		t.Errorf("%+v", all)
+	}
+	r.Remove(e)
+	if all := read(t, r, from); len(all) != 2 || all[1].Before != closing {
+		t.Errorf("%+v", all)
 	}
 }
 

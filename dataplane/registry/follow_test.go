@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsproxy/wsproxy/api/clock"
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
-	"github.com/wsproxy/wsproxy/dataplane/clock"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
 )
 

@@ -7,8 +7,8 @@ import (
 	"sort"
 	"time"
 
+	"github.com/wsproxy/wsproxy/api/clock"
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
-	"github.com/wsproxy/wsproxy/dataplane/clock"
 )
 
 // Bounds are what the history of a registry may take; 0 is the default. Whatever
@@ -57,6 +57,8 @@ type change struct {
 	back  uint32
 	kind  Kind
 	phase uint8 // After the change.
+	// before is the phase before the change; 0 where there is none.
+	before uint8
 }
 
 const changeBytes = 40
@@ -95,8 +97,9 @@ func (h *history) find(s clock.Stamp) uint64 {
 
 // append adds a change of the entry, and drops what is too much.
 func (h *history) append(c change) {
-	if last := c.entry.change; c.kind != Added {
-		c.back = uint32(min(h.next-last, 1<<32-1)) // #nosec G115 -- what is further back is not kept.
+	if last := c.entry.last; c.kind != Added {
+		c.back = uint32(min(h.next-last.number(), 1<<32-1)) // #nosec G115 -- what is further back is not kept.
+		c.before = last.phase()
 	}
 	if i := h.next/blockChanges - h.first/blockChanges; i == uint64(len(h.blocks)) {
 		if h.spare == nil {
@@ -106,7 +109,7 @@ func (h *history) append(c change) {
 	}
 	h.next++
 	*h.at(h.next - 1) = c
-	c.entry.change = h.next - 1
+	c.entry.last = lastChangeOf(h.next-1, c.phase)
 	h.bytes += c.bytes()
 	for h.len() > h.bounds.Changes || h.bytes > h.bounds.Bytes {
 		h.drop()
@@ -118,7 +121,7 @@ func (h *history) append(c change) {
 // end appends that the connection of an entry is gone, and puts in its place what
 // is left of it, so that the memory of connections is never kept by the history.
 func (h *history) end(stamp clock.Stamp, e *Entry, left *Entry, last *dataplanev1alpha1.Connection) {
-	for n := e.change; n >= h.first; {
+	for n := e.last.number(); n >= h.first; {
 		c := h.at(n)
 		c.entry = left
 		if c.back == 0 || uint64(c.back) > n {
@@ -126,7 +129,7 @@ func (h *history) end(stamp clock.Stamp, e *Entry, left *Entry, last *dataplanev
 		}
 		n -= uint64(c.back)
 	}
-	left.change = e.change
+	left.last = e.last
 	h.append(change{stamp: stamp, entry: left, upstream: last.GetUpstream(), kind: Deleted, phase: uint8(last.GetPhase())}) // #nosec G115 -- an enum of five.
 }
 

@@ -14,8 +14,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/wsproxy/wsproxy/api/clock"
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
-	"github.com/wsproxy/wsproxy/dataplane/clock"
 )
 
 // blank has nothing to say of itself, or a text.

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wsproxy/wsproxy/api/clock"
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
-	"github.com/wsproxy/wsproxy/dataplane/clock"
 )
 
 // pageSize is how many entries All takes at a time: enough to make the lock

@@ -97,6 +97,59 @@ func (Phase) EnumDescriptor() ([]byte, []int) {
 	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{0}
 }
 
+type Change_Kind int32
+
+const (
+	Change_KIND_UNSPECIFIED Change_Kind = 0
+	Change_KIND_ADDED       Change_Kind = 1
+	// The phase or the upstream is another one.
+	Change_KIND_MODIFIED Change_Kind = 2
+	Change_KIND_DELETED  Change_Kind = 3
+)
+
+// Enum value maps for Change_Kind.
+var (
+	Change_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_ADDED",
+		2: "KIND_MODIFIED",
+		3: "KIND_DELETED",
+	}
+	Change_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED": 0,
+		"KIND_ADDED":       1,
+		"KIND_MODIFIED":    2,
+		"KIND_DELETED":     3,
+	}
+)
+
+func (x Change_Kind) Enum() *Change_Kind {
+	p := new(Change_Kind)
+	*p = x
+	return p
+}
+
+func (x Change_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Change_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_dataplane_v1alpha1_dataplane_proto_enumTypes[1].Descriptor()
+}
+
+func (Change_Kind) Type() protoreflect.EnumType {
+	return &file_dataplane_v1alpha1_dataplane_proto_enumTypes[1]
+}
+
+func (x Change_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Change_Kind.Descriptor instead.
+func (Change_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{23, 0}
+}
+
 type ApplyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Snapshot      *Snapshot              `protobuf:"bytes,1,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
@@ -1569,6 +1622,230 @@ func (x *ListResponse) GetClock() int64 {
 	return 0
 }
 
+// WatchRequest begins a watch; every further one asks for a report at once.
+type WatchRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Changes with stamps at or above this one. 0: only those that are to come. Of the
+	// first request only.
+	From int64 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
+	// The clock of the caller itself, as in ListRequest. 0: the pod's is not moved. In
+	// a further request one that is too far ahead is not followed, and the report
+	// shows that.
+	Clock int64 `protobuf:"varint,2,opt,name=clock,proto3" json:"clock,omitempty"`
+	// Whether the watch ends when everything was sent up to the pod's clock at its
+	// beginning. Of the first request only.
+	Once          bool `protobuf:"varint,3,opt,name=once,proto3" json:"once,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchRequest) Reset() {
+	*x = WatchRequest{}
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchRequest) ProtoMessage() {}
+
+func (x *WatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
+func (*WatchRequest) Descriptor() ([]byte, []int) {
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *WatchRequest) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *WatchRequest) GetClock() int64 {
+	if x != nil {
+		return x.Clock
+	}
+	return 0
+}
+
+func (x *WatchRequest) GetOnce() bool {
+	if x != nil {
+		return x.Once
+	}
+	return false
+}
+
+type WatchResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In ascending order of their versions.
+	Changes []*Change `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	// Every change from the first one that was asked for up to here has been sent,
+	// those in this response included. It never falls.
+	Clock int64 `protobuf:"varint,2,opt,name=clock,proto3" json:"clock,omitempty"`
+	// The run of the process, and where its clock began: every change is above. The
+	// same in all responses.
+	PodId string `protobuf:"bytes,3,opt,name=pod_id,json=podId,proto3" json:"pod_id,omitempty"`
+	Boot  int64  `protobuf:"varint,4,opt,name=boot,proto3" json:"boot,omitempty"`
+	// The pod's clock before the first request moved it. In the first response only.
+	Before int64 `protobuf:"varint,5,opt,name=before,proto3" json:"before,omitempty"`
+	// Every connection of this run has ended, there will be no other one, and this is
+	// the last response.
+	Ended         bool `protobuf:"varint,6,opt,name=ended,proto3" json:"ended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchResponse) Reset() {
+	*x = WatchResponse{}
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchResponse) ProtoMessage() {}
+
+func (x *WatchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
+func (*WatchResponse) Descriptor() ([]byte, []int) {
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *WatchResponse) GetChanges() []*Change {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *WatchResponse) GetClock() int64 {
+	if x != nil {
+		return x.Clock
+	}
+	return 0
+}
+
+func (x *WatchResponse) GetPodId() string {
+	if x != nil {
+		return x.PodId
+	}
+	return ""
+}
+
+func (x *WatchResponse) GetBoot() int64 {
+	if x != nil {
+		return x.Boot
+	}
+	return 0
+}
+
+func (x *WatchResponse) GetBefore() int64 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+func (x *WatchResponse) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+// Change is one step in the life of a connection. Traffic is none.
+type Change struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Kind  Change_Kind            `protobuf:"varint,1,opt,name=kind,proto3,enum=wsproxy.dataplane.v1alpha1.Change_Kind" json:"kind,omitempty"`
+	// As it was after the change, of which its version is the stamp; of a connection
+	// that is gone, as it was at its end.
+	Connection *Connection `protobuf:"bytes,2,opt,name=connection,proto3" json:"connection,omitempty"`
+	// The phase before the change; PHASE_UNSPECIFIED where there was none.
+	Before        Phase `protobuf:"varint,3,opt,name=before,proto3,enum=wsproxy.dataplane.v1alpha1.Phase" json:"before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Change) Reset() {
+	*x = Change{}
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Change) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Change) ProtoMessage() {}
+
+func (x *Change) ProtoReflect() protoreflect.Message {
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Change.ProtoReflect.Descriptor instead.
+func (*Change) Descriptor() ([]byte, []int) {
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Change) GetKind() Change_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Change_KIND_UNSPECIFIED
+}
+
+func (x *Change) GetConnection() *Connection {
+	if x != nil {
+		return x.Connection
+	}
+	return nil
+}
+
+func (x *Change) GetBefore() Phase {
+	if x != nil {
+		return x.Before
+	}
+	return Phase_PHASE_UNSPECIFIED
+}
+
 type DisconnectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1596,7 +1873,7 @@ type DisconnectRequest struct {
 
 func (x *DisconnectRequest) Reset() {
 	*x = DisconnectRequest{}
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[21]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1608,7 +1885,7 @@ func (x *DisconnectRequest) String() string {
 func (*DisconnectRequest) ProtoMessage() {}
 
 func (x *DisconnectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[21]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1621,7 +1898,7 @@ func (x *DisconnectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectRequest.ProtoReflect.Descriptor instead.
 func (*DisconnectRequest) Descriptor() ([]byte, []int) {
-	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{21}
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DisconnectRequest) GetName() string {
@@ -1682,7 +1959,7 @@ type DisconnectResponse struct {
 
 func (x *DisconnectResponse) Reset() {
 	*x = DisconnectResponse{}
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[22]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1694,7 +1971,7 @@ func (x *DisconnectResponse) String() string {
 func (*DisconnectResponse) ProtoMessage() {}
 
 func (x *DisconnectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[22]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1707,7 +1984,7 @@ func (x *DisconnectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectResponse.ProtoReflect.Descriptor instead.
 func (*DisconnectResponse) Descriptor() ([]byte, []int) {
-	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{22}
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DisconnectResponse) GetConnection() *Connection {
@@ -1837,7 +2114,30 @@ const file_dataplane_v1alpha1_dataplane_proto_rawDesc = "" +
 	"\vconnections\x18\x01 \x03(\v2&.wsproxy.dataplane.v1alpha1.ConnectionR\vconnections\x12\x15\n" +
 	"\x06pod_id\x18\x02 \x01(\tR\x05podId\x12\x1c\n" +
 	"\tremaining\x18\x03 \x01(\x03R\tremaining\x12\x14\n" +
-	"\x05clock\x18\x04 \x01(\x03R\x05clock\"\xee\x01\n" +
+	"\x05clock\x18\x04 \x01(\x03R\x05clock\"L\n" +
+	"\fWatchRequest\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x03R\x04from\x12\x14\n" +
+	"\x05clock\x18\x02 \x01(\x03R\x05clock\x12\x12\n" +
+	"\x04once\x18\x03 \x01(\bR\x04once\"\xbc\x01\n" +
+	"\rWatchResponse\x12<\n" +
+	"\achanges\x18\x01 \x03(\v2\".wsproxy.dataplane.v1alpha1.ChangeR\achanges\x12\x14\n" +
+	"\x05clock\x18\x02 \x01(\x03R\x05clock\x12\x15\n" +
+	"\x06pod_id\x18\x03 \x01(\tR\x05podId\x12\x12\n" +
+	"\x04boot\x18\x04 \x01(\x03R\x04boot\x12\x16\n" +
+	"\x06before\x18\x05 \x01(\x03R\x06before\x12\x14\n" +
+	"\x05ended\x18\x06 \x01(\bR\x05ended\"\x9b\x02\n" +
+	"\x06Change\x12;\n" +
+	"\x04kind\x18\x01 \x01(\x0e2'.wsproxy.dataplane.v1alpha1.Change.KindR\x04kind\x12F\n" +
+	"\n" +
+	"connection\x18\x02 \x01(\v2&.wsproxy.dataplane.v1alpha1.ConnectionR\n" +
+	"connection\x129\n" +
+	"\x06before\x18\x03 \x01(\x0e2!.wsproxy.dataplane.v1alpha1.PhaseR\x06before\"Q\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"KIND_ADDED\x10\x01\x12\x11\n" +
+	"\rKIND_MODIFIED\x10\x02\x12\x10\n" +
+	"\fKIND_DELETED\x10\x03\"\xee\x01\n" +
 	"\x11DisconnectRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x12\n" +
@@ -1860,12 +2160,13 @@ const file_dataplane_v1alpha1_dataplane_proto_rawDesc = "" +
 	"\rConfiguration\x12\\\n" +
 	"\x05Apply\x12(.wsproxy.dataplane.v1alpha1.ApplyRequest\x1a).wsproxy.dataplane.v1alpha1.ApplyResponse\x12_\n" +
 	"\x06Status\x12).wsproxy.dataplane.v1alpha1.StatusRequest\x1a*.wsproxy.dataplane.v1alpha1.StatusResponse\x12\\\n" +
-	"\x05Drain\x12(.wsproxy.dataplane.v1alpha1.DrainRequest\x1a).wsproxy.dataplane.v1alpha1.DrainResponse2\xaf\x02\n" +
+	"\x05Drain\x12(.wsproxy.dataplane.v1alpha1.DrainRequest\x1a).wsproxy.dataplane.v1alpha1.DrainResponse2\x91\x03\n" +
 	"\vConnections\x12V\n" +
 	"\x03Get\x12&.wsproxy.dataplane.v1alpha1.GetRequest\x1a'.wsproxy.dataplane.v1alpha1.GetResponse\x12[\n" +
 	"\x04List\x12'.wsproxy.dataplane.v1alpha1.ListRequest\x1a(.wsproxy.dataplane.v1alpha1.ListResponse0\x01\x12k\n" +
 	"\n" +
-	"Disconnect\x12-.wsproxy.dataplane.v1alpha1.DisconnectRequest\x1a..wsproxy.dataplane.v1alpha1.DisconnectResponseBEZCgithub.com/wsproxy/wsproxy/api/dataplane/v1alpha1;dataplanev1alpha1b\x06proto3"
+	"Disconnect\x12-.wsproxy.dataplane.v1alpha1.DisconnectRequest\x1a..wsproxy.dataplane.v1alpha1.DisconnectResponse\x12`\n" +
+	"\x05Watch\x12(.wsproxy.dataplane.v1alpha1.WatchRequest\x1a).wsproxy.dataplane.v1alpha1.WatchResponse(\x010\x01BEZCgithub.com/wsproxy/wsproxy/api/dataplane/v1alpha1;dataplanev1alpha1b\x06proto3"
 
 var (
 	file_dataplane_v1alpha1_dataplane_proto_rawDescOnce sync.Once
@@ -1879,72 +2180,82 @@ func file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP() []byte {
 	return file_dataplane_v1alpha1_dataplane_proto_rawDescData
 }
 
-var file_dataplane_v1alpha1_dataplane_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_dataplane_v1alpha1_dataplane_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_dataplane_v1alpha1_dataplane_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_dataplane_v1alpha1_dataplane_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_dataplane_v1alpha1_dataplane_proto_goTypes = []any{
 	(Phase)(0),                    // 0: wsproxy.dataplane.v1alpha1.Phase
-	(*ApplyRequest)(nil),          // 1: wsproxy.dataplane.v1alpha1.ApplyRequest
-	(*ApplyResponse)(nil),         // 2: wsproxy.dataplane.v1alpha1.ApplyResponse
-	(*StatusRequest)(nil),         // 3: wsproxy.dataplane.v1alpha1.StatusRequest
-	(*StatusResponse)(nil),        // 4: wsproxy.dataplane.v1alpha1.StatusResponse
-	(*DrainRequest)(nil),          // 5: wsproxy.dataplane.v1alpha1.DrainRequest
-	(*DrainResponse)(nil),         // 6: wsproxy.dataplane.v1alpha1.DrainResponse
-	(*Snapshot)(nil),              // 7: wsproxy.dataplane.v1alpha1.Snapshot
-	(*Settings)(nil),              // 8: wsproxy.dataplane.v1alpha1.Settings
-	(*Reconnect)(nil),             // 9: wsproxy.dataplane.v1alpha1.Reconnect
-	(*Limits)(nil),                // 10: wsproxy.dataplane.v1alpha1.Limits
-	(*Drain)(nil),                 // 11: wsproxy.dataplane.v1alpha1.Drain
-	(*Listen)(nil),                // 12: wsproxy.dataplane.v1alpha1.Listen
-	(*Upstream)(nil),              // 13: wsproxy.dataplane.v1alpha1.Upstream
-	(*Endpoint)(nil),              // 14: wsproxy.dataplane.v1alpha1.Endpoint
-	(*UpstreamTLS)(nil),           // 15: wsproxy.dataplane.v1alpha1.UpstreamTLS
-	(*Connection)(nil),            // 16: wsproxy.dataplane.v1alpha1.Connection
-	(*Traffic)(nil),               // 17: wsproxy.dataplane.v1alpha1.Traffic
-	(*GetRequest)(nil),            // 18: wsproxy.dataplane.v1alpha1.GetRequest
-	(*GetResponse)(nil),           // 19: wsproxy.dataplane.v1alpha1.GetResponse
-	(*ListRequest)(nil),           // 20: wsproxy.dataplane.v1alpha1.ListRequest
-	(*ListResponse)(nil),          // 21: wsproxy.dataplane.v1alpha1.ListResponse
-	(*DisconnectRequest)(nil),     // 22: wsproxy.dataplane.v1alpha1.DisconnectRequest
-	(*DisconnectResponse)(nil),    // 23: wsproxy.dataplane.v1alpha1.DisconnectResponse
-	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(Change_Kind)(0),              // 1: wsproxy.dataplane.v1alpha1.Change.Kind
+	(*ApplyRequest)(nil),          // 2: wsproxy.dataplane.v1alpha1.ApplyRequest
+	(*ApplyResponse)(nil),         // 3: wsproxy.dataplane.v1alpha1.ApplyResponse
+	(*StatusRequest)(nil),         // 4: wsproxy.dataplane.v1alpha1.StatusRequest
+	(*StatusResponse)(nil),        // 5: wsproxy.dataplane.v1alpha1.StatusResponse
+	(*DrainRequest)(nil),          // 6: wsproxy.dataplane.v1alpha1.DrainRequest
+	(*DrainResponse)(nil),         // 7: wsproxy.dataplane.v1alpha1.DrainResponse
+	(*Snapshot)(nil),              // 8: wsproxy.dataplane.v1alpha1.Snapshot
+	(*Settings)(nil),              // 9: wsproxy.dataplane.v1alpha1.Settings
+	(*Reconnect)(nil),             // 10: wsproxy.dataplane.v1alpha1.Reconnect
+	(*Limits)(nil),                // 11: wsproxy.dataplane.v1alpha1.Limits
+	(*Drain)(nil),                 // 12: wsproxy.dataplane.v1alpha1.Drain
+	(*Listen)(nil),                // 13: wsproxy.dataplane.v1alpha1.Listen
+	(*Upstream)(nil),              // 14: wsproxy.dataplane.v1alpha1.Upstream
+	(*Endpoint)(nil),              // 15: wsproxy.dataplane.v1alpha1.Endpoint
+	(*UpstreamTLS)(nil),           // 16: wsproxy.dataplane.v1alpha1.UpstreamTLS
+	(*Connection)(nil),            // 17: wsproxy.dataplane.v1alpha1.Connection
+	(*Traffic)(nil),               // 18: wsproxy.dataplane.v1alpha1.Traffic
+	(*GetRequest)(nil),            // 19: wsproxy.dataplane.v1alpha1.GetRequest
+	(*GetResponse)(nil),           // 20: wsproxy.dataplane.v1alpha1.GetResponse
+	(*ListRequest)(nil),           // 21: wsproxy.dataplane.v1alpha1.ListRequest
+	(*ListResponse)(nil),          // 22: wsproxy.dataplane.v1alpha1.ListResponse
+	(*WatchRequest)(nil),          // 23: wsproxy.dataplane.v1alpha1.WatchRequest
+	(*WatchResponse)(nil),         // 24: wsproxy.dataplane.v1alpha1.WatchResponse
+	(*Change)(nil),                // 25: wsproxy.dataplane.v1alpha1.Change
+	(*DisconnectRequest)(nil),     // 26: wsproxy.dataplane.v1alpha1.DisconnectRequest
+	(*DisconnectResponse)(nil),    // 27: wsproxy.dataplane.v1alpha1.DisconnectResponse
+	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
 }
 var file_dataplane_v1alpha1_dataplane_proto_depIdxs = []int32{
-	7,  // 0: wsproxy.dataplane.v1alpha1.ApplyRequest.snapshot:type_name -> wsproxy.dataplane.v1alpha1.Snapshot
-	8,  // 1: wsproxy.dataplane.v1alpha1.Snapshot.settings:type_name -> wsproxy.dataplane.v1alpha1.Settings
-	9,  // 2: wsproxy.dataplane.v1alpha1.Snapshot.reconnect:type_name -> wsproxy.dataplane.v1alpha1.Reconnect
-	10, // 3: wsproxy.dataplane.v1alpha1.Snapshot.limits:type_name -> wsproxy.dataplane.v1alpha1.Limits
-	11, // 4: wsproxy.dataplane.v1alpha1.Snapshot.drain:type_name -> wsproxy.dataplane.v1alpha1.Drain
-	12, // 5: wsproxy.dataplane.v1alpha1.Snapshot.listen:type_name -> wsproxy.dataplane.v1alpha1.Listen
-	13, // 6: wsproxy.dataplane.v1alpha1.Snapshot.upstream:type_name -> wsproxy.dataplane.v1alpha1.Upstream
-	14, // 7: wsproxy.dataplane.v1alpha1.Upstream.endpoints:type_name -> wsproxy.dataplane.v1alpha1.Endpoint
-	15, // 8: wsproxy.dataplane.v1alpha1.Upstream.tls:type_name -> wsproxy.dataplane.v1alpha1.UpstreamTLS
-	24, // 9: wsproxy.dataplane.v1alpha1.Connection.connected_at:type_name -> google.protobuf.Timestamp
+	8,  // 0: wsproxy.dataplane.v1alpha1.ApplyRequest.snapshot:type_name -> wsproxy.dataplane.v1alpha1.Snapshot
+	9,  // 1: wsproxy.dataplane.v1alpha1.Snapshot.settings:type_name -> wsproxy.dataplane.v1alpha1.Settings
+	10, // 2: wsproxy.dataplane.v1alpha1.Snapshot.reconnect:type_name -> wsproxy.dataplane.v1alpha1.Reconnect
+	11, // 3: wsproxy.dataplane.v1alpha1.Snapshot.limits:type_name -> wsproxy.dataplane.v1alpha1.Limits
+	12, // 4: wsproxy.dataplane.v1alpha1.Snapshot.drain:type_name -> wsproxy.dataplane.v1alpha1.Drain
+	13, // 5: wsproxy.dataplane.v1alpha1.Snapshot.listen:type_name -> wsproxy.dataplane.v1alpha1.Listen
+	14, // 6: wsproxy.dataplane.v1alpha1.Snapshot.upstream:type_name -> wsproxy.dataplane.v1alpha1.Upstream
+	15, // 7: wsproxy.dataplane.v1alpha1.Upstream.endpoints:type_name -> wsproxy.dataplane.v1alpha1.Endpoint
+	16, // 8: wsproxy.dataplane.v1alpha1.Upstream.tls:type_name -> wsproxy.dataplane.v1alpha1.UpstreamTLS
+	28, // 9: wsproxy.dataplane.v1alpha1.Connection.connected_at:type_name -> google.protobuf.Timestamp
 	0,  // 10: wsproxy.dataplane.v1alpha1.Connection.phase:type_name -> wsproxy.dataplane.v1alpha1.Phase
-	24, // 11: wsproxy.dataplane.v1alpha1.Connection.last_active_at:type_name -> google.protobuf.Timestamp
-	17, // 12: wsproxy.dataplane.v1alpha1.Connection.from_client:type_name -> wsproxy.dataplane.v1alpha1.Traffic
-	17, // 13: wsproxy.dataplane.v1alpha1.Connection.from_upstream:type_name -> wsproxy.dataplane.v1alpha1.Traffic
-	24, // 14: wsproxy.dataplane.v1alpha1.Connection.closing_since:type_name -> google.protobuf.Timestamp
-	16, // 15: wsproxy.dataplane.v1alpha1.GetResponse.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
-	16, // 16: wsproxy.dataplane.v1alpha1.ListResponse.connections:type_name -> wsproxy.dataplane.v1alpha1.Connection
-	24, // 17: wsproxy.dataplane.v1alpha1.DisconnectRequest.not_after:type_name -> google.protobuf.Timestamp
-	16, // 18: wsproxy.dataplane.v1alpha1.DisconnectResponse.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
-	1,  // 19: wsproxy.dataplane.v1alpha1.Configuration.Apply:input_type -> wsproxy.dataplane.v1alpha1.ApplyRequest
-	3,  // 20: wsproxy.dataplane.v1alpha1.Configuration.Status:input_type -> wsproxy.dataplane.v1alpha1.StatusRequest
-	5,  // 21: wsproxy.dataplane.v1alpha1.Configuration.Drain:input_type -> wsproxy.dataplane.v1alpha1.DrainRequest
-	18, // 22: wsproxy.dataplane.v1alpha1.Connections.Get:input_type -> wsproxy.dataplane.v1alpha1.GetRequest
-	20, // 23: wsproxy.dataplane.v1alpha1.Connections.List:input_type -> wsproxy.dataplane.v1alpha1.ListRequest
-	22, // 24: wsproxy.dataplane.v1alpha1.Connections.Disconnect:input_type -> wsproxy.dataplane.v1alpha1.DisconnectRequest
-	2,  // 25: wsproxy.dataplane.v1alpha1.Configuration.Apply:output_type -> wsproxy.dataplane.v1alpha1.ApplyResponse
-	4,  // 26: wsproxy.dataplane.v1alpha1.Configuration.Status:output_type -> wsproxy.dataplane.v1alpha1.StatusResponse
-	6,  // 27: wsproxy.dataplane.v1alpha1.Configuration.Drain:output_type -> wsproxy.dataplane.v1alpha1.DrainResponse
-	19, // 28: wsproxy.dataplane.v1alpha1.Connections.Get:output_type -> wsproxy.dataplane.v1alpha1.GetResponse
-	21, // 29: wsproxy.dataplane.v1alpha1.Connections.List:output_type -> wsproxy.dataplane.v1alpha1.ListResponse
-	23, // 30: wsproxy.dataplane.v1alpha1.Connections.Disconnect:output_type -> wsproxy.dataplane.v1alpha1.DisconnectResponse
-	25, // [25:31] is the sub-list for method output_type
-	19, // [19:25] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	28, // 11: wsproxy.dataplane.v1alpha1.Connection.last_active_at:type_name -> google.protobuf.Timestamp
+	18, // 12: wsproxy.dataplane.v1alpha1.Connection.from_client:type_name -> wsproxy.dataplane.v1alpha1.Traffic
+	18, // 13: wsproxy.dataplane.v1alpha1.Connection.from_upstream:type_name -> wsproxy.dataplane.v1alpha1.Traffic
+	28, // 14: wsproxy.dataplane.v1alpha1.Connection.closing_since:type_name -> google.protobuf.Timestamp
+	17, // 15: wsproxy.dataplane.v1alpha1.GetResponse.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
+	17, // 16: wsproxy.dataplane.v1alpha1.ListResponse.connections:type_name -> wsproxy.dataplane.v1alpha1.Connection
+	25, // 17: wsproxy.dataplane.v1alpha1.WatchResponse.changes:type_name -> wsproxy.dataplane.v1alpha1.Change
+	1,  // 18: wsproxy.dataplane.v1alpha1.Change.kind:type_name -> wsproxy.dataplane.v1alpha1.Change.Kind
+	17, // 19: wsproxy.dataplane.v1alpha1.Change.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
+	0,  // 20: wsproxy.dataplane.v1alpha1.Change.before:type_name -> wsproxy.dataplane.v1alpha1.Phase
+	28, // 21: wsproxy.dataplane.v1alpha1.DisconnectRequest.not_after:type_name -> google.protobuf.Timestamp
+	17, // 22: wsproxy.dataplane.v1alpha1.DisconnectResponse.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
+	2,  // 23: wsproxy.dataplane.v1alpha1.Configuration.Apply:input_type -> wsproxy.dataplane.v1alpha1.ApplyRequest
+	4,  // 24: wsproxy.dataplane.v1alpha1.Configuration.Status:input_type -> wsproxy.dataplane.v1alpha1.StatusRequest
+	6,  // 25: wsproxy.dataplane.v1alpha1.Configuration.Drain:input_type -> wsproxy.dataplane.v1alpha1.DrainRequest
+	19, // 26: wsproxy.dataplane.v1alpha1.Connections.Get:input_type -> wsproxy.dataplane.v1alpha1.GetRequest
+	21, // 27: wsproxy.dataplane.v1alpha1.Connections.List:input_type -> wsproxy.dataplane.v1alpha1.ListRequest
+	26, // 28: wsproxy.dataplane.v1alpha1.Connections.Disconnect:input_type -> wsproxy.dataplane.v1alpha1.DisconnectRequest
+	23, // 29: wsproxy.dataplane.v1alpha1.Connections.Watch:input_type -> wsproxy.dataplane.v1alpha1.WatchRequest
+	3,  // 30: wsproxy.dataplane.v1alpha1.Configuration.Apply:output_type -> wsproxy.dataplane.v1alpha1.ApplyResponse
+	5,  // 31: wsproxy.dataplane.v1alpha1.Configuration.Status:output_type -> wsproxy.dataplane.v1alpha1.StatusResponse
+	7,  // 32: wsproxy.dataplane.v1alpha1.Configuration.Drain:output_type -> wsproxy.dataplane.v1alpha1.DrainResponse
+	20, // 33: wsproxy.dataplane.v1alpha1.Connections.Get:output_type -> wsproxy.dataplane.v1alpha1.GetResponse
+	22, // 34: wsproxy.dataplane.v1alpha1.Connections.List:output_type -> wsproxy.dataplane.v1alpha1.ListResponse
+	27, // 35: wsproxy.dataplane.v1alpha1.Connections.Disconnect:output_type -> wsproxy.dataplane.v1alpha1.DisconnectResponse
+	24, // 36: wsproxy.dataplane.v1alpha1.Connections.Watch:output_type -> wsproxy.dataplane.v1alpha1.WatchResponse
+	30, // [30:37] is the sub-list for method output_type
+	23, // [23:30] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_dataplane_v1alpha1_dataplane_proto_init() }
@@ -1957,8 +2268,8 @@ func file_dataplane_v1alpha1_dataplane_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dataplane_v1alpha1_dataplane_proto_rawDesc), len(file_dataplane_v1alpha1_dataplane_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   23,
+			NumEnums:      2,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -243,6 +243,7 @@ const (
 	Connections_Get_FullMethodName        = "/wsproxy.dataplane.v1alpha1.Connections/Get"
 	Connections_List_FullMethodName       = "/wsproxy.dataplane.v1alpha1.Connections/List"
 	Connections_Disconnect_FullMethodName = "/wsproxy.dataplane.v1alpha1.Connections/Disconnect"
+	Connections_Watch_FullMethodName      = "/wsproxy.dataplane.v1alpha1.Connections/Watch"
 )
 
 // ConnectionsClient is the client API for Connections service.
@@ -264,6 +265,16 @@ type ConnectionsClient interface {
 	// request is not the connection's; INVALID_ARGUMENT for a code or a reason
 	// that RFC 6455 forbids, naming the field; DEADLINE_EXCEEDED after not_after.
 	Disconnect(ctx context.Context, in *DisconnectRequest, opts ...grpc.CallOption) (*DisconnectResponse, error)
+	// Watch streams the changes of connections in ascending order of their stamps,
+	// and reports of the clock: with every change, every 250 ms whether there was one
+	// or not, and at once when asked. It ends where the first request says so, where
+	// the pod is about to end, and with OUT_OF_RANGE where changes are no longer kept,
+	// because too old ones were asked for or they were read too slowly. Other errors:
+	// FAILED_PRECONDITION where the clock in the first request is more than 5 s ahead
+	// of the pod's, which does not follow it; RESOURCE_EXHAUSTED while too many watch;
+	// INVALID_ARGUMENT for a negative number; DEADLINE_EXCEEDED where nothing is read
+	// for long.
+	Watch(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WatchRequest, WatchResponse], error)
 }
 
 type connectionsClient struct {
@@ -313,6 +324,19 @@ func (c *connectionsClient) Disconnect(ctx context.Context, in *DisconnectReques
 	return out, nil
 }
 
+func (c *connectionsClient) Watch(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WatchRequest, WatchResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Connections_ServiceDesc.Streams[1], Connections_Watch_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchRequest, WatchResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Connections_WatchClient = grpc.BidiStreamingClient[WatchRequest, WatchResponse]
+
 // ConnectionsServer is the server API for Connections service.
 // All implementations must embed UnimplementedConnectionsServer
 // for forward compatibility.
@@ -332,6 +356,16 @@ type ConnectionsServer interface {
 	// request is not the connection's; INVALID_ARGUMENT for a code or a reason
 	// that RFC 6455 forbids, naming the field; DEADLINE_EXCEEDED after not_after.
 	Disconnect(context.Context, *DisconnectRequest) (*DisconnectResponse, error)
+	// Watch streams the changes of connections in ascending order of their stamps,
+	// and reports of the clock: with every change, every 250 ms whether there was one
+	// or not, and at once when asked. It ends where the first request says so, where
+	// the pod is about to end, and with OUT_OF_RANGE where changes are no longer kept,
+	// because too old ones were asked for or they were read too slowly. Other errors:
+	// FAILED_PRECONDITION where the clock in the first request is more than 5 s ahead
+	// of the pod's, which does not follow it; RESOURCE_EXHAUSTED while too many watch;
+	// INVALID_ARGUMENT for a negative number; DEADLINE_EXCEEDED where nothing is read
+	// for long.
+	Watch(grpc.BidiStreamingServer[WatchRequest, WatchResponse]) error
 	mustEmbedUnimplementedConnectionsServer()
 }
 
@@ -350,6 +384,9 @@ func (UnimplementedConnectionsServer) List(*ListRequest, grpc.ServerStreamingSer
 }
 func (UnimplementedConnectionsServer) Disconnect(context.Context, *DisconnectRequest) (*DisconnectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Disconnect not implemented")
+}
+func (UnimplementedConnectionsServer) Watch(grpc.BidiStreamingServer[WatchRequest, WatchResponse]) error {
+	return status.Error(codes.Unimplemented, "method Watch not implemented")
 }
 func (UnimplementedConnectionsServer) mustEmbedUnimplementedConnectionsServer() {}
 func (UnimplementedConnectionsServer) testEmbeddedByValue()                     {}
@@ -419,6 +456,13 @@ func _Connections_Disconnect_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Connections_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(ConnectionsServer).Watch(&grpc.GenericServerStream[WatchRequest, WatchResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Connections_WatchServer = grpc.BidiStreamingServer[WatchRequest, WatchResponse]
+
 // Connections_ServiceDesc is the grpc.ServiceDesc for Connections service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -440,6 +484,12 @@ var Connections_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "List",
 			Handler:       _Connections_List_Handler,
 			ServerStreams: true,
+		},
+		{
+			StreamName:    "Watch",
+			Handler:       _Connections_Watch_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
 		},
 	},
 	Metadata: "dataplane/v1alpha1/dataplane.proto",

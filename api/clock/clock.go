@@ -73,6 +73,11 @@ func (c *Clock) Tick() Stamp {
 	return c.raise(func(last Stamp) Stamp { return max(last+1, wall) })
 }
 
+// Last is the highest that the clock has ever returned; reading it moves nothing.
+// Who moved the clock past a stamp finds it above that for ever, and where nobody
+// did it may be below although wall time is not.
+func (c *Clock) Last() Stamp { return Stamp(c.last.Load()) }
+
 // Now moves the clock up to wall time and reads it. Every Tick so far is at or
 // below, every later one above.
 func (c *Clock) Now() Stamp {

@@ -16,7 +16,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
-	"github.com/wsproxy/wsproxy/dataplane/clock"
+	"github.com/wsproxy/wsproxy/api/clock"
 )
 
 // wall is a wall clock that a test sets.
