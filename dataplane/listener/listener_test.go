@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	"go.uber.org/goleak"
@@ -91,6 +92,48 @@ func say(t *testing.T, conn net.Conn) {
 	}
 	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A certificate that is renewed is shown in the next handshake, by the same listener,
+// and a connection that was opened with the one before goes on.
+func TestARenewedCertificateIsShownInTheNextHandshakeAndClosesNobody(t *testing.T) {
+	authority, dir := certstest.New(t), t.TempDir()
+	cert, key := filepath.Join(dir, "listen.crt"), filepath.Join(dir, "listen.key")
+	authority.Write(t, cert, key, "chat.example", "old.example")
+	l := listen(t, config.NewStore(compile(t, 1, true, true), ""), certs.NewPair(cert, key, logr.Discard()))
+	shown := func() (*tls.Conn, string) {
+		t.Helper()
+		conn, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{RootCAs: authority.Pool(), ServerName: "chat.example"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := conn.ConnectionState().PeerCertificates[0].DNSNames
+		return conn, names[len(names)-1]
+	}
+	done := echo(l)
+	before, name := shown()
+	if name != "old.example" {
+		t.Fatalf("the certificate is of %s", name)
+	}
+
+	authority.Write(t, cert, key, "chat.example", "renewed.example")
+	deadline := time.Now().Add(20 * time.Second)
+	for name != "renewed.example" {
+		if time.Now().After(deadline) {
+			t.Fatalf("the certificate is still of %s", name)
+		}
+		next := echo(l)
+		var conn *tls.Conn
+		conn, name = shown()
+		say(t, conn)
+		if err := <-next; err != nil {
+			t.Fatal(err)
+		}
+	}
+	say(t, before)
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

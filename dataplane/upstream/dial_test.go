@@ -173,11 +173,16 @@ func TestCancelledDialEndsAtOnce(t *testing.T) {
 func TestReuseAddrIsSetOnTheSocket(t *testing.T) {
 	address := answering(t, always(switching), untilClosed)
 	for name, cfg := range map[string]*config.Config{"endpoint": at(address), "url": atURL(t, "ws://"+address)} {
-		for _, on := range []bool{true, false} {
+		dialer := NewDialer("")
+		var sockets []net.Conn
+		for _, on := range []bool{true, false, true} {
 			cfg.ReuseAddr = on
-			u := mustDial(t, NewDialer(""), cfg, clientHead(t, at(), ""))
-			if got := reuseAddrOf(t, u.Conn); got != on {
-				t.Errorf("%s: SO_REUSEADDR is %v with reuseAddr %v", name, got, on)
+			sockets = append(sockets, mustDial(t, dialer, cfg, clientHead(t, at(), "")).Conn)
+		}
+		// Each has what was in force when it was made.
+		for i, want := range []bool{true, false, true} {
+			if got := reuseAddrOf(t, sockets[i]); got != want {
+				t.Errorf("%s: SO_REUSEADDR of socket %d is %v with reuseAddr %v", name, i, got, want)
 			}
 		}
 	}
