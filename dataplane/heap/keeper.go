@@ -21,8 +21,8 @@ const (
 	// collector runs often enough, and what was given back would be taken again.
 	many = 64
 	// share of one processor's time that collecting may take, as the number of times
-	// that as much time as a collection took has to pass before the next: 0.5 %.
-	share = 200
+	// that as much time as a collection took has to pass before the next: 1 %.
+	share = 100
 )
 
 // Keeper collects garbage and gives memory back, where that is worth it, after

@@ -114,7 +114,7 @@ func TestCollectingTakesAShareOfTheTime(t *testing.T) {
 			k.Note()
 			collected, _ = p.after(interval / 2)
 		}
-		if n := len(collected); n < 40 || n > 63 {
+		if n := len(collected); n < 80 || n > 125 {
 			t.Errorf("collected %d times in 125 s", n)
 		}
 		for i := range collected[1:] {

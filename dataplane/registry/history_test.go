@@ -110,7 +110,7 @@ func TestChangesAreThoseOfTheModel(t *testing.T) {
 				c := naiveChange{
 					kind: Deleted, sequence: live[i].id.sequence, phase: last.Phase, bytes: changeBytes + endedBytes + proto.Size(last),
 				}
-				r.RemoveAs(live[i], last)
+				r.RemoveAs(live[i].id, last)
 				m.note(wall, c)
 				live[i] = live[len(live)-1]
 				live = live[:len(live)-1]

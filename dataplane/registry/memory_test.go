@@ -61,7 +61,7 @@ func TestMemoryOfTheHistoryIsWhatIsCounted(t *testing.T) {
 			e := r.Add(newBlank)
 			r.Report(e.id, dataplanev1alpha1.Phase_PHASE_OPEN, "10.244.1.17:8080")
 			r.Report(e.id, dataplanev1alpha1.Phase_PHASE_CLOSING, "10.244.1.17:8080")
-			r.RemoveAs(e, ordinary())
+			r.RemoveAs(e.id, ordinary())
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +105,7 @@ func BenchmarkLife(b *testing.B) {
 		i := rand.IntN(len(live)) // #nosec G404 -- a benchmark.
 		r.Report(live[i].id, dataplanev1alpha1.Phase_PHASE_OPEN, "10.244.1.17:8080")
 		r.Report(live[i].id, dataplanev1alpha1.Phase_PHASE_CLOSING, "10.244.1.17:8080")
-		r.RemoveAs(live[i], last)
+		r.RemoveAs(live[i].id, last)
 		live[i] = r.Add(newBlank)
 	}
 }
@@ -151,7 +151,7 @@ func BenchmarkLifeWhileRead(b *testing.B) {
 		i := rand.IntN(len(live)) // #nosec G404 -- a benchmark.
 		r.Report(live[i].id, dataplanev1alpha1.Phase_PHASE_OPEN, "10.244.1.17:8080")
 		r.Report(live[i].id, dataplanev1alpha1.Phase_PHASE_CLOSING, "10.244.1.17:8080")
-		r.RemoveAs(live[i], last)
+		r.RemoveAs(live[i].id, last)
 		live[i] = r.Add(newBlank)
 	}
 }

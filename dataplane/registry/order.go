@@ -67,19 +67,20 @@ func (o *order) get(sequence uint64) *Entry {
 	return nil
 }
 
-// remove reports whether there was anything to remove.
-func (o *order) remove(sequence uint64) bool {
+// remove returns what it removed, or nil.
+func (o *order) remove(sequence uint64) *Entry {
 	i := o.find(sequence)
 	if i == len(o.slots) || o.slots[i].sequence != sequence || o.slots[i].entry == nil {
-		return false
+		return nil
 	}
+	e := o.slots[i].entry
 	o.slots[i].entry = nil
 	o.counts[i/blockSize]--
 	o.live--
 	if gaps := len(o.slots) - o.live; gaps > o.live+fewGaps {
 		o.compact()
 	}
-	return true
+	return e
 }
 
 // compact closes the gaps, and gives memory back that a burst of connections

@@ -86,17 +86,18 @@ func (r *Registry) Add(build func(ID) Connection) *Entry {
 func (r *Registry) Remove(e *Entry) {
 	last := &dataplanev1alpha1.Connection{}
 	e.connection.Describe(last)
-	r.RemoveAs(e, last)
+	r.RemoveAs(e.id, last)
 }
 
-// RemoveAs takes an entry out whose last state is given, and from here on the
-// registry's. Removing it again does nothing.
-func (r *Registry) RemoveAs(e *Entry, last *dataplanev1alpha1.Connection) {
-	left := &Entry{id: e.id, connection: endedOf(last)}
+// RemoveAs takes the entry of a connection out whose last state is given, and from
+// here on the registry's. Removing it again does nothing.
+func (r *Registry) RemoveAs(id ID, last *dataplanev1alpha1.Connection) {
+	left := &Entry{id: id, connection: endedOf(last)}
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.order.remove(e.id.sequence) {
+	e := r.order.remove(id.sequence)
+	if e == nil {
 		return
 	}
 	stamp := r.clock.Tick()

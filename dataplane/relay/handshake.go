@@ -47,11 +47,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	var c *conn
-	entry := s.Registry.Add(func(id registry.ID) registry.Connection {
+	s.Registry.Add(func(id registry.ID) registry.Connection {
 		c = newConn(s, id, r, address, cancel)
 		return c
 	})
-	c.entry = entry
 	opened := false
 	s.live.Add(1)
 	defer func() { // also where connect panics, as net/http wants it to abort an answer

@@ -266,7 +266,6 @@ func TestConnectGoesOnToAnEndpointThatAnswers(t *testing.T) {
 	}
 	_ = u.Conn.Close()
 	u.Release()
-	u.Release()
 	if d.Picker.Live(good) != 1 {
 		t.Errorf("%d connections are left, want 1", d.Picker.Live(good))
 	}

@@ -25,30 +25,13 @@ type Picker struct {
 type count struct {
 	address string
 	n       int
-}
-
-// lease is one connection's part of a count. It is kept as long as the connection
-// is, so it is small.
-type lease struct {
-	picker *Picker
-	of     *count // nil once it was released
-}
-
-func (l *lease) release() {
-	p := l.picker
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if l.of == nil {
-		return
-	}
-	if l.of.n--; l.of.n == 0 {
-		delete(p.live, l.of.address)
-	}
-	l.of = nil
+	// release takes one off. It is one function for all, because every connection
+	// keeps it.
+	release func()
 }
 
 // Pick chooses one of the endpoints that are not going away, and counts a
-// connection there until release is called. Calling release again does nothing.
+// connection there until release is called, which is to be done once.
 //
 // Addresses in avoid, in the order in which they failed, are passed over where
 // there is another: all of them if possible, else the latest ones, so that those
@@ -71,7 +54,8 @@ func (p *Picker) Pick(endpoints []config.Endpoint, avoid ...string) (address str
 	return address, p.takeLocked(address), nil
 }
 
-// Take counts a connection to an address that needed no choice.
+// Take counts a connection to an address that needed no choice, until release is
+// called, which is to be done once.
 func (p *Picker) Take(address string) (release func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,10 +96,19 @@ func (p *Picker) takeLocked(address string) (release func()) {
 	c := p.live[address]
 	if c == nil {
 		c = &count{address: address}
+		c.release = func() { p.release(c) }
 		p.live[address] = c
 	}
 	c.n++
-	return (&lease{picker: p, of: c}).release
+	return c.release
+}
+
+func (p *Picker) release(c *count) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.n--; c.n == 0 {
+		delete(p.live, c.address)
+	}
 }
 
 // without returns the addresses that are not to be avoided. Where that leaves

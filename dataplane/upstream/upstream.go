@@ -12,7 +12,7 @@ import (
 )
 
 // Upstream is an upstream that has answered the handshake with 101. Its owner
-// closes Conn and calls Release.
+// closes Conn and calls Release, once.
 type Upstream struct {
 	// Conn is the connection to read from and to write to: TCP, or TLS over it,
 	// without deadlines.
@@ -26,8 +26,7 @@ type Upstream struct {
 	Response http.Header
 	// Agreement is what to hold later upstreams of the same client against.
 	handshake.Agreement
-	// Release takes the connection off the count of its endpoint. It may be called
-	// any number of times.
+	// Release takes the connection off the count of its endpoint.
 	Release func()
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/relay/tcp"
 )
 
-// Conn drives one connection.
+// Conn drives one connection; 104 bytes.
 type Conn struct {
 	conn   driver.Connection
 	core   *core.Conn
@@ -38,15 +38,15 @@ type Conn struct {
 	// attached says that a leg is there that epoll does not know.
 	attached bool
 
-	// The fields below are the worker's alone.
-
-	slot  int32 // none until the worker has seen it
-	timer int32 // the place among the timers; none while it has none
-	// queued says that it is in line for another turn.
-	queued bool
-
 	// posted is guarded by the worker's lock: it is in the worker's mail.
 	posted bool
+
+	// The fields below are the worker's alone.
+
+	// queued says that it is in line for another turn.
+	queued bool
+	slot   int32 // none until the worker has seen it
+	timer  int32 // the place among the timers; none while it has none
 }
 
 var _ driver.Driver = (*Conn)(nil)
@@ -56,18 +56,19 @@ type leg struct {
 	fd int32 // none while there is no socket
 	// generation tells this socket's events from those of one before.
 	generation uint32
+	// kept is how many bytes the core keeps for it.
+	kept int32
+	// room is how many bytes the socket will surely take, as far as is known; more
+	// when its peer has acknowledged some.
+	room int32
 	// readable says that there may be something to be read; hungUp that its end
 	// may be next.
 	readable, hungUp bool
 	// blocked says that the socket takes no more for now; keeping that the core
-	// keeps the rest of a batch for it, of kept bytes.
+	// keeps the rest of a batch for it.
 	blocked, keeping bool
-	kept             int32
 	// paused says that the core was told that the leg is not read from.
 	paused bool
-	// room is how many bytes the socket will surely take, as far as is known; more
-	// when its peer has acknowledged some.
-	room int32
 	// bulk says that what is to be written here comes in large pieces, greedy that
 	// the socket takes as much as it has room for.
 	bulk, greedy bool
