@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"k8s.io/apimachinery/pkg/api/resource"
+
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	"github.com/wsproxy/wsproxy/dataplane/config"
 )
@@ -30,6 +32,9 @@ type options struct {
 
 	tlsCertFile string
 	tlsKeyFile  string
+
+	// reconnectMemory is in bytes.
+	reconnectMemory int64
 
 	logLevel  slog.Level
 	logFormat string
@@ -55,6 +60,15 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (options,
 	flags.StringVar(&o.metricsAddress, "metrics-address", port(dataplanev1alpha1.PortMetrics), "`address` for /metrics, /healthz and /readyz")
 	flags.StringVar(&o.tlsCertFile, "tls-cert-file", "", "`file` with the certificate for clients, instead of listen.crt in --secret-dir")
 	flags.StringVar(&o.tlsKeyFile, "tls-key-file", "", "`file` with its key, instead of listen.key in --secret-dir")
+	o.reconnectMemory = defaultReconnectMemory(cgroupMemoryLimit)
+	flags.Func("reconnect-memory", "`bytes`, such as 128Mi, that may be kept for reconnects: of all connections the handshakes, and messages of clients whose upstream is away; beyond it these clients are not read from, and new connections are not reconnectable (default 256Mi, or a quarter of the container's memory limit where that is less)", func(text string) error {
+		quantity, err := resource.ParseQuantity(text)
+		if err == nil && quantity.Sign() < 0 {
+			err = errors.New("must not be negative")
+		}
+		o.reconnectMemory = quantity.Value()
+		return err
+	})
 	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn or error")
 	flags.StringVar(&o.logFormat, "log-format", "json", "`format` of the log: json or text")
 	flags.BoolVar(&o.version, "version", false, "print the version and exit")

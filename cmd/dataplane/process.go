@@ -24,6 +24,7 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/probe"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
 	"github.com/wsproxy/wsproxy/dataplane/relay"
+	"github.com/wsproxy/wsproxy/dataplane/relay/core"
 	"github.com/wsproxy/wsproxy/dataplane/upstream"
 )
 
@@ -107,11 +108,15 @@ func (p *process) checkCertificates() error {
 // the program is asked to end: when a drain takes longer than the pod's grace
 // period, the kubelet ends the process.
 func (p *process) wire(ctx context.Context) {
+	budget := core.NewBudget(p.reconnectMemory)
 	m := metrics.New(metrics.Sources{
 		Connections:   p.registry.Len,
 		ConfigVersion: func() uint64 { return p.store.Current().Snapshot.GetVersion() },
 		Draining:      p.draining.Load,
 		Version:       version,
+
+		ReconnectBytes:      budget.Used,
+		ReconnectBytesLimit: budget.Limit,
 	})
 	p.relay = relay.New(relay.Options{
 		Config:              p.store,
@@ -120,6 +125,7 @@ func (p *process) wire(ctx context.Context) {
 		Dialer:              upstream.NewDialer(p.secretDir),
 		Logger:              p.logger.WithName("relay"),
 		AcceptWhileDraining: p.acceptWhileDraining(),
+		Budget:              budget,
 		Churned:             heap.NewKeeper().Note,
 	})
 	p.beginDrain = sync.OnceFunc(func() {

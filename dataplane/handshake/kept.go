@@ -86,6 +86,15 @@ func keepField(to *strings.Builder, index int, name, value string) {
 	to.WriteByte('\n')
 }
 
+// Size is how many bytes of memory it may take. What is shared counts in full for
+// each: nothing makes clients say the same, and the last of them still has it.
+func (k Kept) Size() int {
+	if k == (Kept{}) {
+		return 0
+	}
+	return len(k.shared.Value()) + len(k.own)
+}
+
 // Head returns the head that was kept of the connection with that name.
 func (k Kept) Head(id string) *Head {
 	shared, marked := strings.CutPrefix(k.shared.Value(), noContextTakeover)

@@ -32,6 +32,16 @@ func TestAKeptHeadSaysTheSameToTheNextUpstream(t *testing.T) {
 	}
 }
 
+func TestSizeOfAKeptHeadIsAllThatItSays(t *testing.T) {
+	if got := (Kept{}).Size(); got != 0 {
+		t.Errorf("%d bytes of no head", got)
+	}
+	h := &Head{Host: "chat.example", RequestURI: "/chat", Header: http.Header{"User-Agent": {"x"}, "X-Login": {"y"}}}
+	if got, want := h.Keep().Size(), len("chat.example\n\x01x\n/chat\nX-Login:y\n"); got != want {
+		t.Errorf("%d bytes, want %d", got, want)
+	}
+}
+
 func TestNoKeptNameStandsForALineFeed(t *testing.T) {
 	for i, name := range keptNames {
 		if (byte(i+1) == '\n') != (name == "") || i+1 >= ' ' || name != http.CanonicalHeaderKey(name) {

@@ -30,6 +30,8 @@ type Sources struct {
 	ConfigVersion func() uint64
 	// Draining says whether the process is draining.
 	Draining func() bool
+	// ReconnectBytes is what is kept for reconnects, of ReconnectBytesLimit.
+	ReconnectBytes, ReconnectBytesLimit func() int64
 	// Version of the program.
 	Version string
 }
@@ -104,6 +106,14 @@ func (s Sources) collectors() []prometheus.Collector {
 			}
 			return 0
 		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "wsproxy_reconnect_memory_bytes",
+			Help: "Handshakes and messages of clients that are kept for reconnects.",
+		}, func() float64 { return float64(s.ReconnectBytes()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "wsproxy_reconnect_memory_limit_bytes",
+			Help: "What may be kept; beyond it held clients are not read from, and new connections are not reconnectable.",
+		}, func() float64 { return float64(s.ReconnectBytesLimit()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name:        "wsproxy_build_info",
 			Help:        "Always 1; the label is the version of the program.",

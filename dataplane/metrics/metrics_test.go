@@ -17,7 +17,11 @@ func newMetrics() *metrics.Metrics {
 		Connections:   func() int { return 7 },
 		ConfigVersion: func() uint64 { return 4711 },
 		Draining:      func() bool { return true },
-		Version:       "v1.2.3",
+
+		ReconnectBytes:      func() int64 { return 50 },
+		ReconnectBytesLimit: func() int64 { return 100 },
+
+		Version: "v1.2.3",
 	})
 }
 
@@ -65,6 +69,8 @@ func TestScrapeShowsWhatWasCounted(t *testing.T) {
 		`wsproxy_handshakes_total{code="426"} 1`,
 		`wsproxy_messages_total{direction="from_client"} 2`,
 		`wsproxy_messages_total{direction="from_upstream"} 1`,
+		`wsproxy_reconnect_memory_bytes 50`,
+		`wsproxy_reconnect_memory_limit_bytes 100`,
 		`wsproxy_reconnects_total 1`,
 	}, "\n")
 	if got != want {

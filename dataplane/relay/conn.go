@@ -43,7 +43,7 @@ type conn struct {
 	closed  bool         // the end was reported
 	seen    lifecycle    // what the registry was told
 
-	head     handshake.Kept                     // empty where it is too large to be kept
+	head     handshake.Kept                     // empty where it is not kept
 	agreed   unique.Handle[handshake.Agreement] // with the first upstream
 	upstream unique.Handle[string]              // its address; the last one's while there is none
 	release  func()                             // of the endpoint's count; nil while there is none
@@ -108,7 +108,11 @@ func (c *conn) start(sock net.Conn, up *upstream.Upstream, head *handshake.Head)
 	case head.Size() > maxKeptHead:
 		terms.NotReconnectable = "HandshakeTooLarge"
 	default:
-		c.head = head.Keep()
+		if kept := head.Keep(); c.server.Budget.Take(kept.Size()) {
+			c.head = kept
+		} else {
+			terms.NotReconnectable = core.NotBudget
+		}
 	}
 	c.core = core.New(driver.Now(), c.server.settings.Load(), terms, rand.Uint64)
 	c.driver = c.server.drive(c, sock, up)
@@ -168,6 +172,7 @@ func (c *conn) Over() {
 	c.mu.Lock()
 	c.releaseLocked()
 	c.mu.Unlock()
+	c.server.Budget.Give(c.head.Size())
 	c.server.live.Add(-1)
 }
 

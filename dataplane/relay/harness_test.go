@@ -29,6 +29,7 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/metrics"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
 	"github.com/wsproxy/wsproxy/dataplane/relay"
+	"github.com/wsproxy/wsproxy/dataplane/relay/core"
 	"github.com/wsproxy/wsproxy/dataplane/upstream"
 )
 
@@ -94,16 +95,24 @@ type proxy struct {
 	registry *registry.Registry
 	version  uint64
 	secrets  string // the directory of the upstream's CA
+	budget   *core.Budget
 }
 
 // startProxy runs a server with the configuration until the test ends.
 func startProxy(t *testing.T, snap *dataplanev1alpha1.Snapshot) *proxy {
 	t.Helper()
+	return startProxyWith(t, snap, core.NewBudget(1<<20))
+}
+
+// startProxyWith is startProxy with what may be kept for reconnects. All of it is
+// given back in the end.
+func startProxyWith(t *testing.T, snap *dataplanev1alpha1.Snapshot, budget *core.Budget) *proxy {
+	t.Helper()
 	cfg, err := config.Compile(snap)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{t: t, store: config.NewStore(cfg, ""), registry: registry.New(registry.NewPodID("test", time.Now()))}
+	p := &proxy{t: t, budget: budget, store: config.NewStore(cfg, ""), registry: registry.New(registry.NewPodID("test", time.Now()))}
 	logger := logr.Discard()
 	if testing.Verbose() {
 		logger = testr.New(t)
@@ -111,9 +120,9 @@ func startProxy(t *testing.T, snap *dataplanev1alpha1.Snapshot) *proxy {
 	p.secrets = t.TempDir()
 	p.server = relay.New(relay.Options{
 		Config: p.store, Registry: p.registry, Dialer: upstream.NewDialer(p.secrets), Logger: logger,
-		Metrics:             metrics.New(metrics.Sources{Connections: p.registry.Len, ConfigVersion: func() uint64 { return 0 }, Draining: func() bool { return false }}),
+		Metrics:             metrics.New(metrics.Sources{Connections: p.registry.Len, ConfigVersion: func() uint64 { return 0 }, Draining: func() bool { return false }, ReconnectBytes: budget.Used, ReconnectBytesLimit: budget.Limit}),
 		AcceptWhileDraining: 10 * time.Millisecond, IdleTimeout: 50 * time.Millisecond,
-		Goroutines: goroutines,
+		Goroutines: goroutines, Budget: budget,
 	})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -133,6 +142,9 @@ func startProxy(t *testing.T, snap *dataplanev1alpha1.Snapshot) *proxy {
 		}
 		if n := p.registry.Len(); n != 0 {
 			t.Errorf("%d connections are left in the registry", n)
+		}
+		if n := budget.Used(); n != 0 {
+			t.Errorf("%d bytes of the budget for reconnects are not given back", n)
 		}
 	})
 	return p

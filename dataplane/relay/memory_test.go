@@ -24,6 +24,7 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/metrics"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
 	"github.com/wsproxy/wsproxy/dataplane/relay"
+	"github.com/wsproxy/wsproxy/dataplane/relay/core"
 	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
 	"github.com/wsproxy/wsproxy/dataplane/upstream"
 )
@@ -42,9 +43,11 @@ func runProxyOnly(url string) error {
 	}
 	// What is kept of the past is not what is measured.
 	reg := registry.NewWith(registry.NewPodID("test", time.Now()), registry.Options{History: registry.Bounds{Changes: 10}})
+	budget := core.NewBudget(1 << 30)
 	server := relay.New(relay.Options{
 		Config: config.NewStore(cfg, ""), Registry: reg, Dialer: upstream.NewDialer(""), Logger: logr.Discard(),
-		Metrics: metrics.New(metrics.Sources{Connections: reg.Len, ConfigVersion: func() uint64 { return 0 }, Draining: func() bool { return false }}),
+		Metrics: metrics.New(metrics.Sources{Connections: reg.Len, ConfigVersion: func() uint64 { return 0 }, Draining: func() bool { return false }, ReconnectBytes: budget.Used, ReconnectBytesLimit: budget.Limit}),
+		Budget:  budget,
 	})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

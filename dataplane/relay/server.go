@@ -47,6 +47,9 @@ type Options struct {
 	// IdleTimeout is how long a client that was refused may keep its socket
 	// without another request. 0 is 30 seconds.
 	IdleTimeout time.Duration
+	// Budget is what all connections together may keep for reconnects; nil is no
+	// bound.
+	Budget *core.Budget
 	// Goroutines drives every connection with goroutines, also those that the event
 	// loop could.
 	Goroutines bool
@@ -86,7 +89,7 @@ func New(options Options) *Server {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.drivers.goroutines = options.Goroutines
 	s.drain.begun = make(chan struct{})
-	s.settings.Store(settingsOf(s.Config.Current()))
+	s.settings.Store(s.settingsOf(s.Config.Current()))
 	s.Config.OnChange(func(_, cfg *config.Config) { s.apply(cfg) })
 	s.Metrics.BeforeScrape(func() {
 		for c := range s.connections() {
@@ -145,7 +148,7 @@ const awaitInterval = 50 * time.Millisecond
 
 // apply puts a configuration in force on the live connections.
 func (s *Server) apply(cfg *config.Config) {
-	settings := settingsOf(cfg)
+	settings := s.settingsOf(cfg)
 	s.settings.Store(settings)
 	for c := range s.connections() {
 		c.apply(settings)
@@ -164,7 +167,7 @@ func (s *Server) connections() func(yield func(*conn) bool) {
 }
 
 // settingsOf compiles what the core obeys.
-func settingsOf(cfg *config.Config) *core.Settings {
+func (s *Server) settingsOf(cfg *config.Config) *core.Settings {
 	return &core.Settings{
 		LostTimeout:       cfg.ConnectionLostTimeout,
 		AutoReconnect:     cfg.AutoReconnect,
@@ -175,5 +178,6 @@ func settingsOf(cfg *config.Config) *core.Settings {
 		MaxMessageBytes:   cfg.MaxMessageBytes,
 		MessagesPerSecond: cfg.MessagesPerSecond,
 		MaxAge:            cfg.MaxConnectionAge,
+		Budget:            s.Budget,
 	}
 }

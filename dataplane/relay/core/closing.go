@@ -185,6 +185,7 @@ func (c *Conn) finish() {
 	}
 	c.effects.dial = false
 	c.effects.rearm = true
+	c.account()
 }
 
 // Abort ends the connection at once, without close frames.

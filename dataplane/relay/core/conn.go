@@ -32,7 +32,9 @@ type Conn struct {
 
 	phase      Phase
 	extensions bool // some were negotiated
-	effects    effects
+	// early is how much of EarlyShare pings of ours come early, in 256ths.
+	early   uint8
+	effects effects
 
 	// What most connections do not have is nil, so that an idle one is small.
 
@@ -91,10 +93,10 @@ func New(now Instant, settings *Settings, terms Terms, random func() uint64) *Co
 	}
 	c.rate = newBucket(now, settings.MessagesPerSecond)
 	c.retainAsSet()
-	early := random()
 	for side := range c.legs {
-		c.legs[side].keep = keepalive{alive: now, early: uint8(early >> (8 * side))}
+		c.legs[side].keep = keepalive{alive: now}
 	}
+	c.early = uint8(random())
 	if settings.AutoReconnect {
 		c.beginRetaining()
 	}

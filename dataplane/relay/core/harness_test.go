@@ -40,9 +40,7 @@ func openWith(t *testing.T, terms Terms, change func(*Settings)) *harness {
 	}
 	settings := h.settings
 	h.Conn = New(h.now, &settings, terms, rand.New(rand.NewPCG(1, 2)).Uint64)
-	for side := range h.legs {
-		h.legs[side].keep.early = 0 // which may be; spread_test.go is about the others
-	}
+	h.early = 0 // which may be; spread_test.go is about the others
 	h.look()
 	return h
 }

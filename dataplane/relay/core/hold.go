@@ -33,6 +33,9 @@ type hold struct {
 const (
 	// NotReplayTooLarge: the messages to replay do not fit in the buffer.
 	NotReplayTooLarge = "ReplayTooLarge"
+	// NotBudget: there was no room for them, or for the handshake, in the budget of
+	// all connections.
+	NotBudget = "BudgetExhausted"
 	// NotReplayUnknown: replayMessages was raised after the messages had passed.
 	NotReplayUnknown = "ReplayUnknown"
 )
@@ -87,7 +90,7 @@ func (c *Conn) Wants(side Side, atMost int) int {
 		if !c.legs[Upstream].gone && !c.legs[Upstream].out.broken {
 			return 0 // The buffer is written first, so that it does not grow.
 		}
-		return max(0, min(atMost, c.settings.BufferBytes-len(c.hold.buffer)))
+		return max(0, min(atMost, c.settings.BufferBytes-len(c.hold.buffer), c.settings.Budget.left()))
 	}
 	return atMost
 }
@@ -185,6 +188,7 @@ func (c *Conn) Attached(now Instant) bool {
 	c.hold.dialAt = 0
 	c.phase = Open
 	c.startOver()
+	c.account()
 	c.effects.rearm = true
 	return true
 }

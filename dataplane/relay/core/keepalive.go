@@ -19,10 +19,6 @@ type keepalive struct {
 	paused Instant // since when it is not read from; 0 while it is
 	// skipped says that a Tick passed while it was paused.
 	skipped bool
-	// early is how much of EarlyShare the leg's pings come early, in 256ths. It is
-	// drawn once: legs that fall silent together are not pinged together, and those
-	// that ever are drift apart, because each has a pace of its own.
-	early uint8
 	// pinged is the ping of ours that was queued since; nil where there is none.
 	pinged *pinged
 	pings  pings
@@ -34,10 +30,12 @@ type keepalive struct {
 // be after LostTimeout, and the answer still has half of that to come.
 const EarlyShare = 0.2
 
-// pingAfter is the silence after which the leg is pinged.
-func (k *keepalive) pingAfter(timeout time.Duration) time.Duration {
-	half := timeout / 2
-	return half - time.Duration(EarlyShare*float64(half)*float64(k.early)/256)
+// pingAfter is the silence after which a leg is pinged. It is drawn once for both:
+// a connection has a pace of its own, so those that ever are in step drift apart,
+// and its two legs are mostly pinged in one go, which costs half.
+func (c *Conn) pingAfter() time.Duration {
+	half := c.settings.LostTimeout / 2
+	return half - time.Duration(EarlyShare*float64(half)*float64(c.early)/256)
 }
 
 // pinged is a ping that a leg was sent because it was silent.
@@ -78,7 +76,7 @@ func (k *keepalive) heard(now Instant) bool {
 // restarted returns the keepalive of the leg's next socket: whether the driver
 // reads from it does not change with the socket.
 func (k *keepalive) restarted(now Instant) keepalive {
-	fresh := keepalive{alive: now, early: k.early}
+	fresh := keepalive{alive: now}
 	if k.paused != 0 {
 		fresh.paused = now
 	}
@@ -123,7 +121,7 @@ func (c *Conn) keepaliveDue(side Side) Instant {
 	case k.skipped:
 		return 0 // Resume asks to look again.
 	case k.pinged == nil:
-		return k.alive.Add(k.pingAfter(timeout))
+		return k.alive.Add(c.pingAfter())
 	case k.pinged.sent == 0 && !leg.out.broken:
 		return max(k.alive.Add(timeout), k.pinged.looked.Add(timeout/2))
 	default:

@@ -26,6 +26,7 @@ func (c *Conn) Kept(to Side, n int) {
 	done := n
 	if to == Upstream {
 		done = c.handedInPart(n)
+		c.account()
 	}
 	out.skip = uint8(n - done) // less than a control frame has
 	if out.kept {
@@ -95,7 +96,7 @@ func (c *Conn) handedInPart(n int) int {
 	case c.retains():
 		_, rest := start.after(first[:done], done)
 		h.partial = append(h.partial, rest...)
-		if len(h.partial) > c.settings.BufferBytes {
+		if len(h.partial) > c.settings.BufferBytes || c.exceeds(len(rest)) {
 			c.forgetPartial()
 		}
 	case end < done || ends == 0:

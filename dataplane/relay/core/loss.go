@@ -62,6 +62,7 @@ func (c *Conn) Lost(now Instant, side Side, how Lossage) {
 // detach asks the driver to give the upstream's socket up.
 func (c *Conn) detach() {
 	c.retainUnwritten()
+	c.account()
 	c.effects.detach = true
 	if c.hold != nil {
 		c.hold.detached = c.legs[Upstream].out.written

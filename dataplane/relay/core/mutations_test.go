@@ -106,17 +106,17 @@ var mutations = []mutation{
 	}},
 
 	{"a leg is pinged too early", OnlySilentPinged, "keepalive.go", []string{
-		"return k.alive.Add(k.pingAfter(timeout))", "return k.alive.Add(timeout / 4)",
+		"return k.alive.Add(c.pingAfter())", "return k.alive.Add(timeout / 4)",
 	}},
 	{"bytes are no life", OnlySilentPinged, "keepalive.go", []string{
 		"k.alive, k.pinged = now, nil", "k.pinged = nil",
 	}},
 
 	{"who is opened together is pinged together", PingsSpread, "keepalive.go", []string{
-		"return half - time.Duration(EarlyShare*float64(half)*float64(k.early)/256)", "return half",
+		"return half - time.Duration(EarlyShare*float64(half)*float64(c.early)/256)", "return half",
 	}},
 	{"all legs have the same pace", PingsSpread, "conn.go", []string{
-		"	early := random()\n", "	early := uint64(0x4242)\n",
+		"	c.early = uint8(random())\n", "	c.early = 0x42\n",
 	}},
 	{"pings come earlier than they may", OnlySilentPinged, "keepalive.go", []string{
 		"const EarlyShare = 0.2", "const EarlyShare = 0.3",
@@ -236,16 +236,41 @@ var mutations = []mutation{
 	}},
 
 	{"a full buffer stops nothing", BoundedMemory, "hold.go", []string{
-		"return max(0, min(atMost, c.settings.BufferBytes-len(c.hold.buffer)))", "return atMost",
+		"return max(0, min(atMost, c.settings.BufferBytes-len(c.hold.buffer), c.settings.Budget.left()))", "return max(0, min(atMost, c.settings.Budget.left()))",
 	}},
 	{"a message of any size is kept", BoundedMemory, "retain.go", []string{
-		"case len(h.partial) > c.settings.BufferBytes:", "case false:",
+		"case len(h.partial) > c.settings.BufferBytes || c.exceeds(len(rest)):", "case c.exceeds(len(rest)):",
 	}},
 	{"messages of any size are kept to be said again", BoundedMemory, "replay.go", []string{
-		"if h.replayBytes > c.settings.BufferBytes {", "if false {",
+		"int(h.replaySize)+len(h.collected)+len(p) > c.settings.BufferBytes {", "false {",
 	}},
 	{"every ping of one who does not read is answered", BoundedMemory, "output.go", []string{
 		"if q.pong > 0 {", "if false {",
+	}},
+
+	{"what a held client says is not charged", BudgetExact, "output.go", []string{
+		"		c.hold.buffer = append(c.hold.buffer, p...)\n\t\tc.account()\n", "		c.hold.buffer = append(c.hold.buffer, p...)\n",
+	}},
+	{"what was written is not given back", BudgetExact, "output.go", []string{
+		"			c.hold.writing = 0\n", "",
+	}},
+	{"a connection that is done gives nothing back", BudgetExact, "budget.go", []string{
+		"if c.phase != Done {", "if true {",
+	}},
+	{"what is kept of an upstream that was lost is not charged", BudgetExact, "loss.go", []string{
+		"	c.account()\n", "",
+	}},
+	{"messages to say again are not charged", BudgetExact, "replay.go", []string{
+		"	c.account()\n", "",
+	}},
+	{"an exhausted budget stops no client", BudgetBounds, "hold.go", []string{
+		", c.settings.Budget.left()))", "))",
+	}},
+	{"a message is kept beyond the budget", BudgetBounds, "retain.go", []string{
+		"return n > 0 && n > c.settings.Budget.left()", "return false",
+	}},
+	{"messages to say again are kept beyond the budget", BudgetBounds, "replay.go", []string{
+		"h.exhausted = len(p) > c.settings.Budget.left()", "h.exhausted = false",
 	}},
 
 	{"the limit of a message is twice the limit", Limits, "receive.go", []string{

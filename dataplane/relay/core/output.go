@@ -57,6 +57,7 @@ func (c *Conn) pass(from Side, p []byte) {
 	case out.closeSent:
 	case from == Client && c.holding():
 		c.hold.buffer = append(c.hold.buffer, p...)
+		c.account()
 	case c.legs[to].gone || out.broken:
 		if from == Client {
 			c.forget()
@@ -180,7 +181,12 @@ func (c *Conn) Wrote(now Instant, to Side, n int, failed bool) {
 	out.taken = false
 	out.written += uint64(n)
 	if to == Upstream {
+		if c.hold != nil && c.hold.writing > 0 {
+			c.hold.writing = 0
+			c.account() // before something of it is kept again
+		}
 		c.handedOver(int(out.skip)+n, failed)
+		c.account()
 	}
 	out.kept, out.skip = false, 0
 	clear(out.ready)

@@ -24,17 +24,18 @@ func (c *Conn) collect(p []byte) {
 	if !c.collecting() {
 		return
 	}
-	h.replayBytes += len(p)
-	if h.replayBytes > c.settings.BufferBytes {
+	h.exhausted = len(p) > c.settings.Budget.left()
+	if h.exhausted || int(h.replaySize)+len(h.collected)+len(p) > c.settings.BufferBytes {
 		h.replayFailed, h.collecting, h.collected = true, false, nil
 		if c.phase != Reconnecting && !h.replayDue {
-			h.replay = nil
+			h.replay, h.replaySize = nil, 0
 		}
 		// Else the next upstream is still told those before, and this one comes to it
 		// from the buffer.
-		return
+	} else {
+		h.collected = append(h.collected, p...)
 	}
-	h.collected = append(h.collected, p...)
+	c.account()
 }
 
 // messageEnd ends a message that came from the client.
@@ -45,6 +46,7 @@ func (c *Conn) messageEnd() {
 	}
 	if h.collecting {
 		h.replay = append(h.replay, h.collected)
+		h.replaySize += int32(len(h.collected))
 	}
 	h.collecting, h.collected = false, nil
 }
@@ -70,13 +72,15 @@ func (c *Conn) replayCount() int {
 // they could.
 func (c *Conn) replayProblem() string {
 	var (
-		failed bool
-		known  int
+		failed, exhausted bool
+		known             int
 	)
 	if h := c.hold; h != nil {
-		failed, known = h.replayFailed, len(h.replay)
+		failed, exhausted, known = h.replayFailed, h.exhausted, len(h.replay)
 	}
 	switch wanted := min(uint64(c.settings.ReplayMessages), c.legs[Client].in.messages); {
+	case exhausted && c.settings.ReplayMessages > 0:
+		return NotBudget
 	case failed && c.settings.ReplayMessages > 0:
 		return NotReplayTooLarge
 	case wanted > uint64(known):

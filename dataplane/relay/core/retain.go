@@ -40,11 +40,17 @@ type retained struct {
 
 	// replay holds the first messages, collected the frames so far of the next one,
 	// while it is collecting.
-	replay       [][]byte
-	collecting   bool
-	collected    []byte
-	replayBytes  int
-	replayFailed bool
+	replay     [][]byte
+	collected  []byte
+	replaySize int32 // of all of replay, in bytes
+	// writing is the size of what was in buffer and is being written.
+	writing int32
+	// charged is what the budget knows.
+	charged    int32
+	collecting bool
+	// replayFailed says that a message to say again was not kept: it was too large,
+	// or the budget of all connections was exhausted, then also exhausted.
+	replayFailed, exhausted bool
 	// replayDue says that they are to be said to the new upstream; replaying that
 	// they are being written.
 	replayDue, replaying bool
@@ -178,10 +184,15 @@ func (c *Conn) keepRest(n int, failed bool) {
 	case failed || c.legs[Upstream].gone:
 		h.buffer = append(h.partial, h.buffer...)
 		h.partial = nil
-	case len(h.partial) > c.settings.BufferBytes:
+	case len(h.partial) > c.settings.BufferBytes || c.exceeds(len(rest)):
 		c.forgetPartial()
 	}
 }
+
+// exceeds says whether the budget has no room for n bytes that were kept in the
+// middle of a message. Unlike a client that is held, this one cannot wait: its
+// upstream is there.
+func (c *Conn) exceeds(n int) bool { return n > 0 && n > c.settings.Budget.left() }
 
 // healable says that no message was handed over in part.
 func (c *Conn) healable() {
@@ -207,6 +218,7 @@ func (c *Conn) forget() {
 	if c.hold != nil {
 		c.hold.buffer = nil
 	}
+	c.account()
 }
 
 // retainUnwritten keeps, of an upstream that is given up, what was made ready and
@@ -246,6 +258,7 @@ func (c *Conn) makeReady() {
 		return
 	}
 	out.ready = append(out.ready, h.buffer)
+	h.writing = int32(len(h.buffer))
 	h.buffer = nil
 	c.handed.startAt(scan{})
 	out.mid = c.legs[Client].in.left > 0

@@ -26,6 +26,9 @@ type Settings struct {
 	MessagesPerSecond int
 	// MaxAge bounds the life of a connection; 0 is no bound.
 	MaxAge time.Duration
+	// Budget is what all connections together may keep for reconnects; nil is no
+	// bound. It is the same one in all Settings of a process.
+	Budget *Budget
 }
 
 // JitterShare is the largest part of a pause that is added to it, so that many

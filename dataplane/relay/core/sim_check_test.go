@@ -15,6 +15,7 @@ import (
 func (s *sim) check() {
 	s.checkPhase()
 	s.checkMemory()
+	s.checkBudget()
 	s.checkCounters()
 	if limit := s.settings.MaxMessageBytes; s.fixed && limit > 0 {
 		for _, peer := range []*simPeer{s.client, s.upstreams[len(s.upstreams)-1]} {

@@ -55,6 +55,9 @@ func (s *sim) pump(from Side) {
 	p.buffer = nil
 	peer := s.peer(from)
 	atMost := s.conn.Wants(from, simChunk)
+	if from == Client && s.conn.holding() && atMost > s.budget.left() {
+		s.fault(BudgetBounds, "%d bytes are read for a held client, the budget has %d", atMost, s.budget.left())
+	}
 	if atMost == 0 || peer == nil {
 		s.pause(from)
 		return

@@ -73,6 +73,12 @@ const (
 	Attempts invariant = "attempts"
 	// BoundedMemory: what is kept of a held client and what waits is bounded.
 	BoundedMemory invariant = "bounded-memory"
+	// BudgetExact: the budget of all connections is charged with what is kept, at any
+	// time, and with nothing when the connection is done.
+	BudgetExact invariant = "budget-exact"
+	// BudgetBounds: nothing is kept for which the budget has no room, but what was
+	// read of a client that is held.
+	BudgetBounds invariant = "budget-bounds"
 	// Limits: size, rate and age.
 	Limits invariant = "limits"
 	// TimerSet: the driver's timer fires whenever a tick is due, and never for
@@ -107,6 +113,6 @@ const (
 var invariants = []invariant{
 	LegalFrames, NothingAfterClose, ClientGetsAll, UpstreamsGetWhole, NothingLost, NoFalseAlarm, Replayed,
 	ControlToItsPeer, OwnPongsSwallowed, PingsAnswered, HeldPingsAtOnce, OnlySilentPinged, PingsSpread, FairLoss, DeadFound,
-	CloseCodes, TrueCause, CloseGrace, CleanEnd, ClientHeld, AbnormalOnly, Attempts, BoundedMemory, Limits, TimerSet,
+	CloseCodes, TrueCause, CloseGrace, CleanEnd, ClientHeld, AbnormalOnly, Attempts, BoundedMemory, BudgetExact, BudgetBounds, Limits, TimerSet,
 	PhasesInOrder, TrueCounters, FreshMasks, Rests, Commands, ChangesAtOnce, OneDriver, RestKept, NoPanic,
 }

@@ -28,6 +28,9 @@ type sim struct {
 	extensions bool
 	settings   Settings
 	movable    bool
+	// budget is what others have, too: theirs is how much of it.
+	budget *Budget
+	theirs int64
 	// What was in force all the time, for what is judged over a whole life.
 	maxBuffer int // the largest BufferBytes that were in force
 	fixed     bool
@@ -43,6 +46,7 @@ type sim struct {
 	armed     Instant
 	finishing bool
 	model     simModel
+	kept      simKept
 
 	replayed, silentLosses int
 }
@@ -56,9 +60,11 @@ const simMaxReplay = 8
 func newSim(seed uint64, traced bool) *sim {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	s := &sim{seed: seed, traced: traced, rng: rng, now: 1, friendly: rng.IntN(3) == 0, calm: rng.IntN(4) == 0, extensions: rng.IntN(3) == 0, movable: true, maxGrace: closeGrace, fixed: true}
+	s.budget = NewBudget([]int64{0, 200, 1000, 1 << 20, 1 << 20}[rng.IntN(5)])
 	s.settings = s.randomSettings()
 	if s.friendly {
-		s.settings = Settings{AutoReconnect: true, ReconnectAttempts: 1000, ReconnectDelay: time.Second, BufferBytes: 2000, ReplayMessages: rng.IntN(3)}
+		s.budget = NewBudget(1 << 20)
+		s.settings = Settings{Budget: s.budget, AutoReconnect: true, ReconnectAttempts: 1000, ReconnectDelay: time.Second, BufferBytes: 2000, ReplayMessages: rng.IntN(3)}
 	}
 	s.maxBuffer = s.settings.BufferBytes
 	terms := Terms{Extensions: s.extensions}
@@ -69,7 +75,7 @@ func newSim(seed uint64, traced bool) *sim {
 	s.conn = New(s.now, &settings, terms, rng.Uint64)
 	s.client = s.newPeer(Client, "client")
 	s.attach()
-	s.after("new: %+v", settings)
+	s.after("new: %s", described(settings))
 	return s
 }
 
@@ -94,6 +100,7 @@ func (s *sim) kind() string {
 func (s *sim) randomSettings() Settings {
 	pick := func(of ...int) int { return of[s.rng.IntN(len(of))] }
 	return Settings{
+		Budget:            s.budget,
 		LostTimeout:       time.Duration(pick(0, 0, 10, 60)) * time.Second,
 		AutoReconnect:     s.rng.IntN(6) > 0,
 		ReconnectAttempts: pick(0, 2, 5, 5, 5, 100, 100),
@@ -104,6 +111,12 @@ func (s *sim) randomSettings() Settings {
 		MessagesPerSecond: pick(0, 0, 0, 0, 2, 3),
 		MaxAge:            time.Duration(pick(0, 0, 0, 100)) * time.Second,
 	}
+}
+
+// described are settings without what has another address in every run.
+func described(settings Settings) string {
+	settings.Budget = nil
+	return fmt.Sprintf("%+v", settings)
 }
 
 // attach makes a new generation of the upstream.
@@ -201,7 +214,9 @@ func (s *sim) step() {
 		s.dialed()
 	case n < 95 && s.rng.IntN(2) == 0:
 		s.losing()
-	case n >= 95 && !s.friendly && s.rng.IntN(10) == 0:
+	case n == 95 && !s.friendly:
+		s.others()
+	case n > 95 && !s.friendly && s.rng.IntN(10) == 0:
 		s.disturb(peer)
 	}
 }
@@ -309,6 +324,16 @@ func (s *sim) abort() {
 	}
 }
 
+// others are the connections that have the budget, too: they take of it or give
+// back.
+func (s *sim) others() {
+	theirs := s.rng.Int64N(s.budget.Limit() + 1)
+	s.budget.charge(int(theirs - s.theirs))
+	s.theirs = theirs
+	s.event("others have %d of %d bytes", theirs, s.budget.Limit())
+	s.kept = simKept{}
+}
+
 // change puts other settings in force.
 func (s *sim) change() {
 	before := s.settings
@@ -318,6 +343,6 @@ func (s *sim) change() {
 	settings := s.settings
 	s.model.settingsChange(before, settings, s.now)
 	s.conn.Apply(s.now, &settings)
-	s.after("apply %+v", settings)
+	s.after("apply %s", described(settings))
 	s.checkChange()
 }

@@ -10,14 +10,14 @@ import (
 )
 
 // Four thousand connections that were opened in the same moment: in no millisecond
-// of the next two minutes are more than 1 % of the legs pinged, none is pinged earlier or
+// of the next two minutes is more than about 1 % of the legs pinged, none is pinged earlier or
 // later than it may be, and none is lost, because they answer.
 func TestManyThatWereOpenedTogetherAreNotPingedTogether(t *testing.T) {
 	const (
 		many    = 4000
 		timeout = time.Minute
-		// There are 256 moments from 24 to 30 seconds, for 8,000 legs.
-		most = 80
+		// There are 256 moments from 24 to 30 seconds, for 8,000 legs in pairs.
+		most = 100
 	)
 	settings := &Settings{LostTimeout: timeout}
 	random := rand.New(rand.NewPCG(1, 2)).Uint64
@@ -60,7 +60,7 @@ func TestManyThatWereOpenedTogetherAreNotPingedTogether(t *testing.T) {
 }
 
 // Those that are pinged together nevertheless drift apart.
-func TestLegsThatFellSilentTogetherHaveAPaceOfTheirOwn(t *testing.T) {
+func TestWhoFellSilentTogetherHasAPaceOfItsOwn(t *testing.T) {
 	settings := &Settings{LostTimeout: lostTimeout}
 	random := rand.New(rand.NewPCG(3, 4)).Uint64
 	due := map[Instant]bool{}
@@ -71,17 +71,5 @@ func TestLegsThatFellSilentTogetherHaveAPaceOfTheirOwn(t *testing.T) {
 	}
 	if len(due) < 50 {
 		t.Errorf("100 legs are due at %d moments", len(due))
-	}
-}
-
-// The next upstream's leg keeps the pace: a thousand clients that lose the same
-// upstream get the next one in the same moment.
-func TestTheNextUpstreamHasThePaceOfTheOneBefore(t *testing.T) {
-	h := open(t, func(s *Settings) { s.AutoReconnect, s.LostTimeout = true, lostTimeout })
-	h.legs[Upstream].keep.early = 128
-	h.lose(Upstream, BrokenSocket)
-	h.attach()
-	if want := h.now.Add(lostTimeout/2 - lostTimeout/20); h.keepaliveDue(Upstream) != want {
-		t.Errorf("due %v from now, want %v", h.keepaliveDue(Upstream).Sub(h.now), want.Sub(h.now))
 	}
 }

@@ -5,11 +5,7 @@
 
 package loop
 
-import (
-	"time"
-
-	"github.com/wsproxy/wsproxy/dataplane/relay/core"
-)
+import "github.com/wsproxy/wsproxy/dataplane/relay/core"
 
 // timers is a heap of the moments at which connections want to be looked at. It is
 // lazy: a moment that has moved away is found out when it comes, so a connection
@@ -21,14 +17,9 @@ type timer struct {
 	conn *Conn
 }
 
-// tick is how exact the timers are: moments are rounded up, so that many that
-// come close to each other cost one wake-up.
-const tick = core.Instant(16 * time.Millisecond)
-
 // set makes the worker look at a connection at that moment, if it would not do so
 // before.
 func (t *timers) set(k *Conn, at core.Instant) {
-	at = (at + tick - 1) / tick * tick
 	if k.timer == none {
 		k.timer = int32(len(t.heap))
 		t.heap = append(t.heap, timer{at, k})

@@ -249,7 +249,7 @@ func (w *worker) fire() {
 // arm sets a connection's timer, if that would fire too late.
 func (w *worker) arm(k *Conn, at core.Instant) {
 	if at != 0 {
-		w.timers.set(k, at)
+		w.timers.set(k, driver.Coarse(w.now, at))
 	}
 }
 

@@ -107,12 +107,12 @@ func (d *Driver) Reset(side core.Side) {
 // Rearm implements driver.Driver: it sets the timer, if that would fire too late.
 // One that fires too early costs less than one that is set at every message.
 func (d *Driver) Rearm() {
-	next := d.core.Next()
+	next, now := d.core.Next(), driver.Now()
 	if next == 0 || d.armed != 0 && d.armed <= next {
 		return
 	}
-	d.armed = next
-	wait := max(0, next.Sub(driver.Now()))
+	d.armed = driver.Coarse(now, next)
+	wait := max(0, d.armed.Sub(now))
 	if d.timer == nil {
 		d.timer = time.AfterFunc(wait, d.tick)
 		return
