@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,9 +23,10 @@ import (
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+	"github.com/wsproxy/wsproxy/hack/load/fleet"
 )
 
-func TestAKilledDataPlaneComesBackWithTheLastPushedSettingsWithoutTheOperator(t *testing.T) {
+func TestAKilledDataPlaneComesBackWithTheLastPushedSettingsWithoutOperatorAndAPIServer(t *testing.T) {
 	r := newRoom(t, "e2e-dataplane", 1)
 	p := r.proxy("echo", func(spec *wsproxyv1alpha1.WebSocketProxySpec) { spec.Replicas = new(int32(1)) })
 	// The kubelet brings a changed ConfigMap into the pod a minute later, so what
@@ -34,25 +36,92 @@ func TestAKilledDataPlaneComesBackWithTheLastPushedSettingsWithoutTheOperator(t 
 	pod := r.pods(p.Name)[0]
 	r.inForce(&pod, version)
 	_ = sendOperatorAway(t, r.Client)
+	url := r.url(p)
+	r.reachable(url)
+	before, err := process(&pod)
+	if err != nil {
+		t.Fatal(err)
+	}
 
-	kill(t, &pod)
-	eventually(t, time.Minute, "the container to be back", func(ctx context.Context) error {
-		if err := r.Get(ctx, r.key(pod.Name), &pod); err != nil {
-			return err
-		}
-		status := pod.Status.ContainerStatuses[0]
-		if status.RestartCount != 1 || !status.Ready {
-			return fmt.Errorf("it has restarted %d times, ready: %t", status.RestartCount, status.Ready)
+	goOn := stopAPIServer(t)
+	if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, time.Minute, "the container to be back", func(context.Context) error {
+		if now, err := process(&pod); err != nil || now == before {
+			return fmt.Errorf("its process is %d, was %d (%w)", now, before, err)
 		}
 		return nil
 	})
 	r.inForce(&pod, version)
-	clients := r.talk(p, 10)
+	r.reachable(url)
+	clients, err := fleet.Start(t.Context(), fleet.Options{URL: url, Connections: 10, Rate: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
 	r.heard(clients, 30*time.Second)
+	if err := r.asked(t.Context()); err == nil {
+		t.Error("the API server answers, though it is stopped")
+	}
+	goOn()
 	report := clients.Stop(t.Context())
 	if err := errors.Join(report.CheckOpen(), report.CheckAll()); err != nil {
 		t.Error(err)
 	}
+	eventually(t, time.Minute, "the kubelet to tell of it", func(ctx context.Context) error {
+		if err := r.Get(ctx, r.key(pod.Name), &pod); err != nil {
+			return err
+		}
+		if status := pod.Status.ContainerStatuses[0]; status.RestartCount != 1 || !status.Ready {
+			return fmt.Errorf("it has restarted %d times, ready: %t", status.RestartCount, status.Ready)
+		}
+		return nil
+	})
+}
+
+// asked asks the API server something, and does not wait for long.
+func (r *room) asked(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	return r.Get(ctx, r.key("default"), &corev1.ServiceAccount{})
+}
+
+// stopAPIServer stops the kube-apiserver of this cluster, which shares its network
+// with us, and returns what lets it go on; the end of the test does so in any case.
+func stopAPIServer(t *testing.T) (goOn func()) {
+	t.Helper()
+	onlyLocal(t)
+	own, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	processes, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range processes {
+		name, _ := os.ReadFile(filepath.Join(dir, "comm")) // It may be gone by now.
+		network, _ := os.Readlink(filepath.Join(dir, "ns/net"))
+		if string(name) != "kube-apiserver\n" || network != own {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		goOn = sync.OnceFunc(func() {
+			if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+				t.Error(err)
+			}
+		})
+		t.Cleanup(goOn)
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		return goOn
+	}
+	t.Fatal("no kube-apiserver was found in our network")
+	return nil
 }
 
 // kill ends the process of a pod with SIGKILL.
@@ -63,17 +132,31 @@ func kill(t *testing.T, pod *corev1.Pod) {
 	}
 }
 
-// signal sends a signal to the process of a pod. The images have no shell, but
-// the local cluster's processes are this machine's, and have their pod's uid in
-// their environment, or else its name, which is the name of its host.
+// signal sends a signal to the process of a pod.
 func signal(t *testing.T, pod *corev1.Pod, what syscall.Signal) error {
+	t.Helper()
+	onlyLocal(t)
+	pid, err := process(pod)
+	if err != nil {
+		return err
+	}
+	return syscall.Kill(pid, what)
+}
+
+func onlyLocal(t *testing.T) {
 	t.Helper()
 	if kind := os.Getenv("CLUSTER"); kind != "" && kind != "local" {
 		t.Skipf("the processes of a %s cluster cannot be signalled from here", kind)
 	}
+}
+
+// process returns the process of a pod. The images have no shell, but the local
+// cluster's processes are this machine's, and have their pod's uid in their
+// environment, or else its name, which is the name of its host.
+func process(pod *corev1.Pod) (int, error) {
 	environments, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil {
-		return err
+		return 0, err
 	}
 	wanted := []string{dataplanev1alpha1.EnvPodUID + "=" + string(pod.UID), "HOSTNAME=" + pod.Name}
 	for _, file := range environments {
@@ -86,14 +169,10 @@ func signal(t *testing.T, pod *corev1.Pod, what syscall.Signal) error {
 			if !slices.Contains(wanted, string(variable)) {
 				continue
 			}
-			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-			if err != nil {
-				return err
-			}
-			return syscall.Kill(pid, what)
+			return strconv.Atoi(filepath.Base(filepath.Dir(file)))
 		}
 	}
-	return fmt.Errorf("no process of pod %s was found", pod.Name)
+	return 0, fmt.Errorf("no process of pod %s was found", pod.Name)
 }
 
 func TestMorePodsAreProgrammedAtOnce(t *testing.T) {

@@ -6,10 +6,16 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
 	"testing"
 	"time"
 
@@ -97,6 +103,45 @@ func TestAChangedTimeoutIsFeltByConnectionsThatAreOpen(t *testing.T) {
 		return nil
 	})
 	// They answered, so none of them was lost.
+	if err := clients.Stop(t.Context()).CheckOpen(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A client that is cut off sends nothing and acknowledges nothing. One that keeps its
+// socket and never reads looks the same to the proxy, which hears no pong.
+func TestASilentClientIsFoundWhenTheTimeoutIsLoweredOnAConnectionThatWasOpenBefore(t *testing.T) {
+	r := newRoom(t, "e2e-silent-client", 1)
+	p := r.proxy("echo", func(spec *wsproxyv1alpha1.WebSocketProxySpec) {
+		spec.Settings.ConnectionLostTimeout = new(int32(600))
+	})
+	clients := r.connect(p, 20, 0)
+	address, err := url.Parse(r.url(p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent, err := net.Dial("tcp", address.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	_, err = fmt.Fprintf(silent, "GET / HTTP/1.1\r\nHost: echo\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := bufio.NewReader(silent)
+	response, err := http.ReadResponse(in, nil)
+	if err != nil || response.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("handshake: %v, %v", response, err)
+	}
+
+	start := time.Now()
+	r.patch(p, `{"spec":{"settings":{"connectionLostTimeout":2}}}`)
+	_ = silent.SetReadDeadline(start.Add(time.Minute))
+	if _, err := io.Copy(io.Discard, in); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatalf("the silent client is not found: %v", err)
+	}
+	t.Logf("found %v after the timeout was lowered from 600 s to 2 s", time.Since(start).Round(time.Millisecond))
 	if err := clients.Stop(t.Context()).CheckOpen(); err != nil {
 		t.Error(err)
 	}

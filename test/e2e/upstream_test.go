@@ -44,9 +44,12 @@ func TestAThousandClientsOutliveThePodsOfTheirUpstream(t *testing.T) {
 
 func TestAThousandClientsOutliveTheDeathOfTheirUpstream(t *testing.T) {
 	r := newRoom(t, "e2e-upstream-killed", 2)
-	p := r.proxy("echo", reconnecting)
+	p := r.proxy("echo", nil)
 	clients := r.talk(p, thousand)
 	r.heard(clients, time.Minute)
+	// It protects them though they were opened while it was off.
+	r.patch(p, `{"spec":{"settings":{"autoReconnect":true,"autoReconnectMaxRetries":60,"autoReconnectRetryDelay":500}}}`)
+	r.programmed(p)
 
 	for _, pod := range r.backends() {
 		kill(t, &pod)

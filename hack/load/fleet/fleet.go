@@ -169,12 +169,27 @@ func (f *Fleet) Quiet(ctx context.Context) error {
 func (f *Fleet) Stop(ctx context.Context) *Report {
 	f.stop()
 	settled, cancel := context.WithTimeout(ctx, f.options.Settle)
+	f.fallSilent(settled)
 	// What did not come in time is missing, and the report says so.
 	_ = f.Quiet(settled)
 	cancel()
 	f.part(ctx)
 	f.talking.Wait()
 	return f.Report()
+}
+
+// fallSilent waits until nobody says anything any more, or until ctx ends: an echo
+// owes no answer to what is said right before a close frame.
+func (f *Fleet) fallSilent(ctx context.Context) {
+	silent := make(chan struct{})
+	go func() {
+		f.talking.Wait()
+		close(silent)
+	}()
+	select {
+	case <-silent:
+	case <-ctx.Done():
+	}
 }
 
 // part closes every connection, waits for the peers' close frames and cuts who
