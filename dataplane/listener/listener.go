@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"os"
 	"syscall"
 
 	"github.com/wsproxy/wsproxy/dataplane/certs"
@@ -52,11 +53,20 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.store.Current().ListenTLS {
-		return tls.Server(conn, l.tls), nil
-	}
-	return conn, nil
+	return l.Secure(conn), nil
 }
+
+// Secure puts TLS on a connection that was accepted from the socket, where the
+// configuration wants it at this moment.
+func (l *listener) Secure(conn net.Conn) net.Conn {
+	if l.store.Current().ListenTLS {
+		return tls.Server(conn, l.tls)
+	}
+	return conn
+}
+
+// File returns a duplicate of the socket, for who accepts from it without Accept.
+func (l *listener) File() (*os.File, error) { return l.Listener.(*net.TCPListener).File() }
 
 // SyscallConn gives access to the socket, to read its options back.
 func (l *listener) SyscallConn() (syscall.RawConn, error) {

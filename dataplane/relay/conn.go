@@ -6,7 +6,6 @@ package relay
 import (
 	"context"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -93,8 +92,17 @@ func (c *conn) leaveLocked() {
 	c.server.Churned()
 }
 
-// start lets the connection run; the client has got its 101.
-func (c *conn) start(sock net.Conn, up *upstream.Upstream, head *handshake.Head) {
+// abandon takes a connection that was not opened out of everything.
+func (c *conn) abandon() {
+	c.mu.Lock()
+	c.leaveLocked()
+	c.mu.Unlock()
+	c.server.live.Add(-1)
+}
+
+// start lets the connection run; the client has got its 101. drive gives it its
+// driver, with the lock held.
+func (c *conn) start(up *upstream.Upstream, head *handshake.Head, drive func() driver.Driver) {
 	c.server.Metrics.Opened()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -115,7 +123,7 @@ func (c *conn) start(sock net.Conn, up *upstream.Upstream, head *handshake.Head)
 		}
 	}
 	c.core = core.New(driver.Now(), c.server.settings.Load(), terms, rand.Uint64)
-	c.driver = c.server.drive(c, sock, up)
+	c.driver = drive()
 	c.attachedLocked(up)
 	c.log("connection opened", "upstream", up.Address, "subprotocol", up.Subprotocol)
 	if c.ended != nil {

@@ -8,11 +8,12 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
-	"github.com/wsproxy/wsproxy/dataplane/config"
 	"github.com/wsproxy/wsproxy/dataplane/handshake"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
+	"github.com/wsproxy/wsproxy/dataplane/relay/driver"
 	"github.com/wsproxy/wsproxy/dataplane/relay/tcp"
 	"github.com/wsproxy/wsproxy/dataplane/upstream"
 )
@@ -30,6 +31,10 @@ var errEarlyBytes = errors.New("bytes before the answer to the handshake")
 // serve answers one request: with the 101 of an upstream, with that upstream's
 // refusal, or with one of ours.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if o := openingOf(r.Context()); o != nil {
+		s.resume(w, r, o)
+		return
+	}
 	cfg := s.Config.Current()
 	refusal := handshake.Check(r, cfg)
 	if refusal == nil && s.drain.refusing.Load() {
@@ -46,23 +51,54 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
+	c := s.admit(r, address, cancel)
+	head := handshake.NewHead(r, cfg, c.id.Name())
+	s.open(ctx, w, r, c, func(onAttempt func(int, error)) (*upstream.Upstream, error) {
+		return s.Dialer.Connect(ctx, s.Config.Current, head, onAttempt)
+	}, head)
+}
+
+// resume goes on with a handshake that an arrival has begun.
+func (s *Server) resume(w http.ResponseWriter, r *http.Request, o *opening) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	o.conn.mu.Lock()
+	o.conn.cancel = cancel
+	o.conn.mu.Unlock()
+	if cause := o.cause(); cause != nil { // which came before cancel could be told
+		cancel(cause)
+	}
+	s.open(ctx, w, r, o.conn, func(onAttempt func(int, error)) (*upstream.Upstream, error) {
+		return s.Dialer.ConnectFrom(ctx, o.begun, s.Config.Current, o.head, onAttempt)
+	}, o.head)
+}
+
+// admit puts a client that has a place into the registry.
+func (s *Server) admit(r *http.Request, address netip.Addr, cancel context.CancelCauseFunc) *conn {
 	var c *conn
+	s.live.Add(1)
 	s.Registry.Add(func(id registry.ID) registry.Connection {
 		c = newConn(s, id, r, address, cancel)
 		return c
 	})
+	return c
+}
+
+// dialFunc gets a client its upstream.
+type dialFunc func(onAttempt func(n int, err error)) (*upstream.Upstream, error)
+
+// open gets an admitted client its upstream and answers it.
+func (s *Server) open(ctx context.Context, w http.ResponseWriter, r *http.Request, c *conn, dial dialFunc, head *handshake.Head) {
 	opened := false
-	s.live.Add(1)
 	defer func() { // also where connect panics, as net/http wants it to abort an answer
 		if !opened {
-			cancel(nil)
 			c.mu.Lock()
-			c.leaveLocked()
+			cancel := c.cancel
 			c.mu.Unlock()
-			s.live.Add(-1)
+			cancel(nil)
+			c.abandon()
 		}
 	}()
-	opened = s.connect(ctx, w, r, c, cfg)
+	opened = s.connect(ctx, w, r, c, dial, head)
 }
 
 func limitRefusal(err error) *handshake.Refusal {
@@ -74,9 +110,8 @@ func limitRefusal(err error) *handshake.Refusal {
 
 // connect gets the client its upstream and answers it. It returns false where
 // the connection did not come about.
-func (s *Server) connect(ctx context.Context, w http.ResponseWriter, r *http.Request, c *conn, cfg *config.Config) bool {
-	head := handshake.NewHead(r, cfg, c.id.Name())
-	up, err := s.Dialer.Connect(ctx, s.Config.Current, head, func(n int, err error) {
+func (s *Server) connect(ctx context.Context, w http.ResponseWriter, r *http.Request, c *conn, dial dialFunc, head *handshake.Head) bool {
+	up, err := dial(func(n int, err error) {
 		if err != nil {
 			c.debug("attempt failed", "attempt", n+1, "error", err.Error())
 		}
@@ -98,7 +133,7 @@ func (s *Server) connect(ctx context.Context, w http.ResponseWriter, r *http.Req
 		return false
 	}
 	s.Metrics.Handshake(http.StatusSwitchingProtocols)
-	c.start(sock, up, head)
+	c.start(up, head, func() driver.Driver { return s.drive(c, sock, up) })
 	return true
 }
 
@@ -141,8 +176,9 @@ func (s *Server) answer(w http.ResponseWriter, up *upstream.Upstream, c *conn) (
 	if err != nil {
 		return nil, err
 	}
+	sock, left := plainly(sock)
 	_ = sock.SetDeadline(time.Now().Add(answerTimeout)) // A dead socket fails the write below.
-	if buffered.Reader.Buffered() > 0 || tcp.InfoOf(sock).Waiting() > 0 {
+	if left+buffered.Reader.Buffered() > 0 || tcp.InfoOf(sock).Waiting() > 0 {
 		// RFC 6455 section 4.1 has the client wait for the answer.
 		_, _ = handshake.Refuse(http.StatusBadRequest, "%s", errEarlyBytes).WriteTo(sock)
 		_ = sock.Close()

@@ -104,9 +104,9 @@ func startProxy(t *testing.T, snap *dataplanev1alpha1.Snapshot) *proxy {
 	return startProxyWith(t, snap, core.NewBudget(1<<20))
 }
 
-// startProxyWith is startProxy with what may be kept for reconnects. All of it is
-// given back in the end.
-func startProxyWith(t *testing.T, snap *dataplanev1alpha1.Snapshot, budget *core.Budget) *proxy {
+// startProxyWith is startProxy with what may be kept for reconnects, all of which is
+// given back in the end, and with other options.
+func startProxyWith(t *testing.T, snap *dataplanev1alpha1.Snapshot, budget *core.Budget, change ...func(*relay.Options)) *proxy {
 	t.Helper()
 	cfg, err := config.Compile(snap)
 	if err != nil {
@@ -118,12 +118,16 @@ func startProxyWith(t *testing.T, snap *dataplanev1alpha1.Snapshot, budget *core
 		logger = testr.New(t)
 	}
 	p.secrets = t.TempDir()
-	p.server = relay.New(relay.Options{
+	options := relay.Options{
 		Config: p.store, Registry: p.registry, Dialer: upstream.NewDialer(p.secrets), Logger: logger,
 		Metrics:             metrics.New(metrics.Sources{Connections: p.registry.Len, ConfigVersion: func() uint64 { return 0 }, Draining: func() bool { return false }, ReconnectBytes: budget.Used, ReconnectBytesLimit: budget.Limit}),
 		AcceptWhileDraining: 10 * time.Millisecond, IdleTimeout: 50 * time.Millisecond,
 		Goroutines: goroutines, Budget: budget,
-	})
+	}
+	for _, option := range change {
+		option(&options)
+	}
+	p.server = relay.New(options)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -44,6 +44,9 @@ type Options struct {
 	// AcceptWhileDraining is how long a draining server still takes new clients,
 	// because load balancers go on sending them. 0 is 5 seconds.
 	AcceptWhileDraining time.Duration
+	// HeaderTimeout is how long a client may take for the head of its handshake. 0 is
+	// 10 seconds.
+	HeaderTimeout time.Duration
 	// IdleTimeout is how long a client that was refused may keep its socket
 	// without another request. 0 is 30 seconds.
 	IdleTimeout time.Duration
@@ -79,6 +82,9 @@ func New(options Options) *Server {
 	if options.AcceptWhileDraining == 0 {
 		options.AcceptWhileDraining = dataplanev1alpha1.AcceptWhileDraining
 	}
+	if options.HeaderTimeout == 0 {
+		options.HeaderTimeout = headerTimeout
+	}
 	if options.IdleTimeout == 0 {
 		options.IdleTimeout = idleTimeout
 	}
@@ -98,9 +104,10 @@ func New(options Options) *Server {
 	})
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.serve),
-		ReadHeaderTimeout: headerTimeout,
+		ReadHeaderTimeout: options.HeaderTimeout,
 		IdleTimeout:       options.IdleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		ConnContext:       connContext,
 		ErrorLog:          errorLog(s.Logger),
 	}
 	return s
@@ -110,7 +117,11 @@ func New(options Options) *Server {
 // answering 503. The listener
 // is TLS where clients use wss.
 func (s *Server) Serve(listener net.Listener) error {
-	if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	front, err := s.front(listener)
+	if err != nil {
+		return err
+	}
+	if err := s.http.Serve(front); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

@@ -21,7 +21,9 @@ const headLimit = 64 << 10
 // answerReader reads the answer of an upstream. While it reads the head, it
 // keeps what it has read, and gives up at headLimit.
 type answerReader struct {
-	conn   net.Conn
+	conn net.Conn
+	// before is what was read of it before; it comes first.
+	before []byte
 	head   []byte
 	inBody bool
 }
@@ -31,14 +33,23 @@ var errHeadTooLarge = fmt.Errorf("%w: its head has more than %d bytes", ErrBadAn
 
 func (a *answerReader) Read(p []byte) (int, error) {
 	if a.inBody {
-		return a.conn.Read(p)
+		return a.read(p)
 	}
 	if len(a.head) >= headLimit {
 		return 0, errHeadTooLarge
 	}
-	n, err := a.conn.Read(p[:min(len(p), headLimit-len(a.head))])
+	n, err := a.read(p[:min(len(p), headLimit-len(a.head))])
 	a.head = append(a.head, p[:n]...)
 	return n, err
+}
+
+func (a *answerReader) read(p []byte) (int, error) {
+	if len(a.before) == 0 {
+		return a.conn.Read(p)
+	}
+	n := copy(p, a.before)
+	a.before = a.before[n:]
+	return n, nil
 }
 
 // response reads the first response that is 101 or not informational (RFC 9110

@@ -31,6 +31,20 @@ func (d *Dialer) Connect(
 	})
 }
 
+// ConnectFrom is Connect with a first attempt that was begun already, whatever came
+// of it.
+func (d *Dialer) ConnectFrom(
+	ctx context.Context, begun *Begun, current func() *config.Config, head *handshake.Head, onAttempt func(n int, err error),
+) (*Upstream, error) {
+	return connect(ctx, current, onAttempt, func(ctx context.Context, cfg *config.Config, avoid ...string) (*Upstream, error) {
+		if first := begun; first != nil {
+			begun = nil
+			return first.finish(ctx, head)
+		}
+		return d.Dial(ctx, cfg, head, avoid...)
+	})
+}
+
 type dialFunc func(ctx context.Context, cfg *config.Config, avoid ...string) (*Upstream, error)
 
 func connect(ctx context.Context, current func() *config.Config, onAttempt func(int, error), dial dialFunc) (*Upstream, error) {

@@ -85,7 +85,9 @@ func (d *Dialer) attempt(parent context.Context, cfg *config.Config, head *hands
 		return &AttemptError{Stage: stage, Address: address, Err: err}
 	}
 
-	dialer := net.Dialer{Control: socket.ReuseAddr(cfg.ReuseAddr)}
+	// Lost upstreams are found by pings of ours, or not at all where
+	// connectionLostTimeout is 0: not by the kernel.
+	dialer := net.Dialer{Control: socket.ReuseAddr(cfg.ReuseAddr), KeepAlive: -1}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, failed(StageDial, err)
@@ -103,18 +105,22 @@ func (d *Dialer) attempt(parent context.Context, cfg *config.Config, head *hands
 		conn = secured
 	}
 	u, refused, err := open(ctx, conn, cfg, head)
-	switch {
-	case err != nil:
+	if err != nil {
 		_ = conn.Close()
 		return nil, failed(StageHandshake, err)
-	case refused != nil:
+	}
+	return answered(parent, conn, remote, u, refused)
+}
+
+// answered returns what came of an attempt that got an answer.
+func answered(parent context.Context, conn net.Conn, remote string, u *Upstream, refused *Refused) (*Upstream, error) {
+	if refused != nil {
 		refused.Address = remote
 		refused.Body = stream(parent, conn, refused.Body)
 		return nil, refused
-	default:
-		u.Address = remote
-		return u, nil
 	}
+	u.Address = remote
+	return u, nil
 }
 
 func (d *Dialer) secure(ctx context.Context, conn net.Conn, want *config.UpstreamTLS, address string) (net.Conn, error) {

@@ -21,18 +21,26 @@ import (
 // than 101 whose body is still to be read from conn, or an error; only in the
 // first two cases conn lives on, without deadlines.
 func open(ctx context.Context, conn net.Conn, cfg *config.Config, head *handshake.Head) (*Upstream, *Refused, error) {
-	// A deadline in the past wakes the reader and the writer, now and later on.
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-
 	request, err := head.AppendRequest(nil, cfg)
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err := conn.Write(request); err != nil {
-		return nil, nil, err
+	return ask(ctx, conn, head, request, nil)
+}
+
+// ask is open from where the request is still to be written, or, where that is
+// empty, some of the answer was read before.
+func ask(ctx context.Context, conn net.Conn, head *handshake.Head, request, before []byte) (*Upstream, *Refused, error) {
+	// A deadline in the past wakes the reader and the writer, now and later on.
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+
+	if len(request) > 0 {
+		if _, err := conn.Write(request); err != nil {
+			return nil, nil, err
+		}
 	}
-	response, behind, err := (&answerReader{conn: conn}).response() //nolint:bodyclose // A 101 has none, a Refused takes it, and who ends conn ends it.
+	response, behind, err := (&answerReader{conn: conn, before: before}).response() //nolint:bodyclose // A 101 has none, a Refused takes it, and who ends conn ends it.
 	if err != nil {
 		return nil, nil, err
 	}

@@ -36,8 +36,12 @@ type worker struct {
 	// bell is an eventfd that others ring when there is mail.
 	bell int
 
-	slots      slots
-	timers     timers
+	slots  slots
+	timers timers
+	// guests are those that are no connections yet; due is when one of them may be
+	// waiting for its deadline, 0 where none is.
+	guests     map[*Conn]*Guest
+	due        core.Instant
 	endings    endings
 	generation uint32
 	// line has the connections that have more to do, after the others.
@@ -59,6 +63,7 @@ type worker struct {
 	mu sync.Mutex
 	// The fields below are guarded by mu.
 	mail    []*Conn
+	calls   []*Guest
 	leaving []*ending
 	rung    bool // the bell was rung and not heard yet
 	closing bool
@@ -114,6 +119,7 @@ func (w *worker) close() {
 func (w *worker) run() {
 	defer close(w.done)
 	defer func() {
+		w.evict()
 		w.endings.close()
 		_, _ = w.file.Close(), unix.Close(w.bell) // Nothing is lost with them.
 	}()
@@ -163,6 +169,11 @@ func (w *worker) event(e *unix.EpollEvent) {
 	}
 	k := w.slots.of(e.Fd >> 1)
 	if k == nil {
+		return
+	}
+	if k.conn == nil {
+		k.event(core.Side(e.Fd&1), uint32(e.Pad), e.Events)
+		w.greet(w.guests[k])
 		return
 	}
 	k.conn.Lock()
@@ -243,6 +254,7 @@ func (w *worker) fire() {
 		}
 		w.turn(k)
 	}
+	w.remind()
 	w.endings.expire(w.now)
 }
 
@@ -258,6 +270,9 @@ func (w *worker) setDeadline() {
 	next := w.timers.next()
 	if ending := w.endings.next(); next == 0 || ending != 0 && ending < next {
 		next = ending
+	}
+	if next == 0 || w.due != 0 && w.due < next {
+		next = w.due
 	}
 	if next == w.deadline && (next == 0 || next > w.now) {
 		return
@@ -301,12 +316,18 @@ func (w *worker) ringLocked() {
 // readMail looks at what others left. It returns false where the worker is to end.
 func (w *worker) readMail() bool {
 	w.mu.Lock()
-	mail, leaving, closing := w.mail, w.leaving, w.closing
-	w.mail, w.leaving, w.rung = nil, nil, false
+	mail, calls, leaving, closing := w.mail, w.calls, w.leaving, w.closing
+	w.mail, w.calls, w.leaving, w.rung = nil, nil, nil, false
 	for _, k := range mail {
 		k.posted = false
 	}
+	for _, g := range calls {
+		g.called = false
+	}
 	w.mu.Unlock()
+	for _, g := range calls {
+		w.greet(g)
+	}
 	for _, e := range leaving {
 		w.endings.begin(w, e)
 	}

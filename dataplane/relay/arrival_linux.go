@@ -1,0 +1,353 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package relay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsproxy/wsproxy/dataplane/handshake"
+	"github.com/wsproxy/wsproxy/dataplane/registry"
+	"github.com/wsproxy/wsproxy/dataplane/relay/core"
+	"github.com/wsproxy/wsproxy/dataplane/relay/driver"
+	"github.com/wsproxy/wsproxy/dataplane/relay/loop"
+	"github.com/wsproxy/wsproxy/dataplane/socket"
+	"github.com/wsproxy/wsproxy/dataplane/upstream"
+)
+
+// arrival is a client from when it was accepted until it has become a connection or
+// was handed over to net/http. It is a visitor of the event loop: a worker's
+// goroutine runs all of it but end.
+type arrival struct {
+	server *Server
+	door   *door
+	guest  *loop.Guest
+	from   netip.AddrPort
+
+	// read is what has come of the head that is being read, the client's and then
+	// the upstream's, where it did not come at once.
+	read []byte
+
+	// The fields below are set when the client was admitted.
+
+	conn  *conn
+	head  *handshake.Head
+	text  string // the client's head
+	plain upstream.Plain
+	// request is what is still to be written to the upstream.
+	request   []byte
+	connected bool
+
+	// cause is why the connection was ended before it was opened.
+	cause atomic.Pointer[error]
+}
+
+// Turn implements loop.Visitor.
+func (a *arrival) Turn() {
+	switch {
+	case a.conn != nil:
+		a.dial()
+	case a.guest.Deadline() == 0:
+		a.guest.SetDeadline(a.guest.Now().Add(a.server.HeaderTimeout))
+		a.readHead()
+	case a.guest.Deadline() <= a.guest.Now():
+		a.giveUp()
+	default:
+		a.readHead()
+	}
+}
+
+// Evict implements loop.Visitor. Those who were admitted are gone before the loop
+// ends.
+func (a *arrival) Evict() { a.guest.Leave() }
+
+// end is the connection's cancel.
+func (a *arrival) end(cause error) {
+	a.cause.CompareAndSwap(nil, &cause)
+	a.guest.Call()
+}
+
+// readHead reads the client's head.
+func (a *arrival) readHead() {
+	for {
+		n, err := a.guest.Recv(core.Client, a.guest.Buffer())
+		switch {
+		case errors.Is(err, unix.EAGAIN) && a.guest.Watch(core.Client) == nil:
+			return
+		case err != nil:
+			a.guest.Leave()
+			return
+		case n == 0:
+			a.giveUp()
+			return
+		}
+		b, seen := a.come(n)
+		switch end, reading := handshake.PlainEnd(b, handshake.PlainRequest, seen); {
+		case len(b) > maxHeaderBytes, reading == handshake.Unusual, reading == handshake.Finished && end < len(b):
+			a.handOver(b)
+			return
+		case reading == handshake.Finished:
+			a.admit(string(b))
+			return
+		default:
+			a.keep(b)
+		}
+	}
+}
+
+// giveUp ends a client that does not say what it wants. Where it has begun to,
+// net/http has an answer for it.
+func (a *arrival) giveUp() {
+	if len(a.read) > 0 {
+		a.handOver(a.read)
+	} else {
+		a.guest.Leave()
+	}
+}
+
+// come returns what has come of a head, the last n bytes of it just now.
+func (a *arrival) come(n int) (b []byte, seen int) {
+	b = a.guest.Buffer()[:n]
+	if seen = len(a.read); seen > 0 {
+		a.read = append(a.read, b...)
+		b = a.read
+	}
+	return b, seen
+}
+
+// keep keeps what has come of a head: the worker's buffer is for others meanwhile.
+func (a *arrival) keep(b []byte) {
+	if len(a.read) == 0 {
+		a.read = bytes.Clone(b)
+	}
+}
+
+// handOver has net/http read what the client says, from the first byte on.
+func (a *arrival) handOver(read []byte) {
+	a.handOverTo(bytes.Clone(read), nil, -1)
+}
+
+// handOverTo hands over a client, with the opening unless that is nil, and what is
+// left of the upstream where that goes on.
+func (a *arrival) handOverTo(read []byte, o *opening, up int) {
+	h := &handedOver{read: read, until: driver.Wall(a.guest.Deadline())}
+	fd := a.guest.Part(core.Client)
+	a.guest.Leave()
+	// What is left needs no hurry, and may wait.
+	go func() {
+		if o != nil && up >= 0 {
+			if o.begun.Conn, o.begun.Err = socket.Conn(up); o.begun.Err != nil {
+				o.begun.Err = o.begun.Failed(upstream.StageHandshake, o.begun.Err)
+			}
+		}
+		conn, err := socket.Conn(fd)
+		if err != nil {
+			o.abandon()
+			a.server.Logger.Error(err, "accepting a client failed")
+			return
+		}
+		h.Conn = conn
+		h.opening.Store(o)
+		a.door.offer(h)
+	}()
+}
+
+// admit judges the client's head, and has its upstream dialed if that is plain.
+func (a *arrival) admit(text string) {
+	s, cfg := a.server, a.server.Config.Current()
+	r, ok := handshake.ParseRequest(text)
+	if !ok {
+		a.handOver([]byte(text))
+		return
+	}
+	r.RemoteAddr = a.from.String()
+	if handshake.Check(r, cfg) != nil || s.drain.refusing.Load() {
+		a.handOver([]byte(text)) // It is refused there.
+		return
+	}
+	plain, ok := s.Dialer.PickPlain(cfg)
+	if !ok {
+		a.handOver([]byte(text))
+		return
+	}
+	address := handshake.ClientIP(r, cfg)
+	if s.Registry.Reserve(address, registry.Limits{Connections: cfg.MaxConnections, PerClient: cfg.MaxConnectionsPerClient}) != nil {
+		plain.Release()
+		a.handOver([]byte(text))
+		return
+	}
+	a.text, a.plain, a.read = text, plain, nil
+	a.conn = s.admit(r, address, a.end)
+	a.head = handshake.NewHead(r, cfg, a.conn.id.Name())
+	a.guest.SetDeadline(a.guest.Now().Add(cfg.ConnectTimeout))
+
+	var err error
+	if a.request, err = a.head.AppendRequest(nil, cfg); err != nil {
+		a.fail(upstream.StageHandshake, err)
+		return
+	}
+	fd, err := socket.Connect(plain.To, cfg.ReuseAddr)
+	if err != nil {
+		a.fail(upstream.StageDial, err)
+		return
+	}
+	a.guest.Take(core.Upstream, fd)
+	if err := a.guest.Watch(core.Client); err != nil {
+		a.fail(upstream.StageDial, err)
+		return
+	}
+	a.dial()
+}
+
+// dial goes on with the attempt to get an upstream.
+func (a *arrival) dial() {
+	g := a.guest
+	stage := upstream.StageDial
+	if a.connected {
+		stage = upstream.StageHandshake
+	}
+	switch cause := a.cause.Load(); {
+	case cause != nil:
+		a.fail(stage, *cause)
+		return
+	case g.HungUp(core.Client) && g.Waiting(core.Client) == 0:
+		a.lose("client left before it was answered")
+		return
+	case g.Deadline() <= g.Now():
+		a.fail(stage, context.DeadlineExceeded)
+		return
+	}
+	if len(a.request) > 0 {
+		n, err := g.Send(core.Upstream, a.request)
+		if err != nil && !errors.Is(err, unix.EAGAIN) {
+			a.fail(stage, fmt.Errorf("write: %w", err))
+			return
+		}
+		a.request, a.connected = a.request[n:], a.connected || n > 0
+	}
+	if err := g.Watch(core.Upstream); err != nil {
+		a.fail(stage, err)
+		return
+	}
+	if len(a.request) == 0 {
+		a.readAnswer()
+	}
+}
+
+const (
+	// maxPlainAnswer bounds the 101 that is read here and the one that is written.
+	maxPlainAnswer = 8 << 10
+	// answerRead is how much is read at once, which bounds what may come behind it.
+	answerRead = 4 << 10
+)
+
+// readAnswer reads the upstream's answer.
+func (a *arrival) readAnswer() {
+	for a.guest.Fresh(core.Upstream) {
+		n, err := a.guest.Recv(core.Upstream, a.guest.Buffer()[:answerRead])
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return
+		case err != nil:
+			a.fail(upstream.StageHandshake, fmt.Errorf("read: %w", err))
+			return
+		}
+		b, seen := a.come(n)
+		switch end, reading := handshake.PlainEnd(b, handshake.PlainSwitching, seen); {
+		case n > 0 && reading == handshake.Unfinished && len(b) < maxPlainAnswer:
+			a.keep(b)
+		case reading == handshake.Finished:
+			a.switchOver(b, end)
+			return
+		default:
+			a.goOn(b)
+			return
+		}
+	}
+}
+
+// switchOver answers the client with what is a 101, end bytes of b.
+func (a *arrival) switchOver(b []byte, end int) {
+	g, c := a.guest, a.conn
+	header, ok := handshake.ParseSwitching(string(b[:end]))
+	if !ok {
+		a.goOn(b)
+		return
+	}
+	agreed, err := handshake.Agree(a.head, header)
+	if err != nil {
+		a.fail(upstream.StageHandshake, fmt.Errorf("%w: %w", upstream.ErrBadAnswer, err))
+		return
+	}
+	answer := handshake.AppendSwitching(nil, header, agreed, c.id.Name())
+	if len(answer) > maxPlainAnswer {
+		a.goOn(b) // The socket might not take it at once.
+		return
+	}
+	if g.Waiting(core.Client) > 0 {
+		var refusal bytes.Buffer
+		_, _ = handshake.Refuse(http.StatusBadRequest, "%s", errEarlyBytes).WriteTo(&refusal) // It takes everything.
+		_, _ = g.Send(core.Client, refusal.Bytes())                                           // As good as it goes.
+		a.drop(http.StatusBadRequest, "connection not opened", "code", http.StatusBadRequest, "error", errEarlyBytes.Error())
+		return
+	}
+	if n, err := g.Send(core.Client, answer); n < len(answer) {
+		a.drop(statusClientGone, "connection not opened", "code", statusClientGone, "error", fmt.Sprint("write: ", err))
+		return
+	}
+	c.server.Metrics.Handshake(http.StatusSwitchingProtocols)
+	up := &upstream.Upstream{Address: a.plain.Address, Response: header, Agreement: agreed, Release: a.plain.Release}
+	if end < len(b) {
+		up.Early = bytes.Clone(b[end:])
+	}
+	var k *loop.Conn
+	c.start(up, a.head, func() driver.Driver {
+		k = g.Start(c, up.Early)
+		return k
+	})
+	k.Run()
+}
+
+// lose ends what a client has left.
+func (a *arrival) lose(message string) { a.drop(statusClientGone, message) }
+
+// drop ends a connection that was not opened.
+func (a *arrival) drop(code int, message string, fields ...any) {
+	a.server.Metrics.Handshake(code)
+	a.conn.log(message, fields...)
+	a.guest.Leave()
+	a.plain.Release()
+	a.conn.abandon()
+}
+
+// fail lets net/http go on after a failed attempt, with others if there are to be
+// any.
+func (a *arrival) fail(stage upstream.Stage, err error) {
+	if fd := a.guest.Part(core.Upstream); fd >= 0 {
+		_ = unix.Close(fd) // There is nothing left to be lost.
+	}
+	a.handOverTo([]byte(a.text), a.opening(upstream.Begun{Plain: a.plain, Err: a.plain.Failed(stage, err)}), -1)
+}
+
+// goOn lets net/http go on with an answer that is not plain, of which b was read.
+func (a *arrival) goOn(b []byte) {
+	begun := upstream.Begun{Plain: a.plain, Read: bytes.Clone(b), Deadline: driver.Wall(a.guest.Deadline())}
+	a.handOverTo([]byte(a.text), a.opening(begun), a.guest.Part(core.Upstream))
+}
+
+func (a *arrival) opening(begun upstream.Begun) *opening {
+	return &opening{conn: a.conn, head: a.head, begun: &begun, cause: func() error {
+		if cause := a.cause.Load(); cause != nil {
+			return *cause
+		}
+		return nil
+	}}
+}
