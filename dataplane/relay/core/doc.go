@@ -9,8 +9,8 @@
 // of the relay can be tested without a network, and any driver (goroutines, an
 // event loop) can run it. What it knows:
 //
-//   - frames and messages (receive.go), and that nothing of ours may be put
-//     between the bytes of one (output.go);
+//   - frames and messages (receive.go, and skim.go for many small ones), and that
+//     nothing of ours may be put between the bytes of one (output.go);
 //   - control frames: forwarded, answered, swallowed (control.go);
 //   - silence: pings of ours, and legs that are lost (keepalive.go);
 //   - the loss of an upstream, and what must not be lost with it (loss.go,

@@ -17,7 +17,7 @@ import (
 // harness drives a Conn by hand, with a clock that a test moves.
 type harness struct {
 	*Conn
-	t     *testing.T
+	t     testing.TB
 	now   Instant
 	acked [2]uint64
 	// unanswered is what the kernel says of each peer.
@@ -28,11 +28,11 @@ type harness struct {
 
 // open returns a connection whose legs are open. Nothing is switched on but what
 // change does.
-func open(t *testing.T, change func(*Settings)) *harness {
+func open(t testing.TB, change func(*Settings)) *harness {
 	return openWith(t, Terms{}, change)
 }
 
-func openWith(t *testing.T, terms Terms, change func(*Settings)) *harness {
+func openWith(t testing.TB, terms Terms, change func(*Settings)) *harness {
 	t.Helper()
 	h := &harness{t: t, now: Instant(time.Hour), settings: Settings{BufferBytes: 1 << 16, ReconnectAttempts: 5, ReconnectDelay: 2 * time.Second}}
 	if change != nil {
@@ -46,7 +46,7 @@ func openWith(t *testing.T, terms Terms, change func(*Settings)) *harness {
 }
 
 // held returns a connection with autoReconnect whose upstream was lost.
-func held(t *testing.T, change func(*Settings)) *harness {
+func held(t testing.TB, change func(*Settings)) *harness {
 	t.Helper()
 	h := open(t, func(s *Settings) {
 		s.AutoReconnect = true

@@ -5,8 +5,6 @@ package core
 
 import (
 	"slices"
-
-	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
 )
 
 // A driver that does not wait for a socket says with Kept how much of a batch it
@@ -94,7 +92,10 @@ func (c *Conn) handedInPart(n int) int {
 	switch {
 	case c.handed.unhealable:
 	case c.retains():
-		_, rest := start.after(first[:done], done)
+		if end > 0 {
+			start = scan{}
+		}
+		rest := start.data(first[end:done])
 		h.partial = append(h.partial, rest...)
 		if len(h.partial) > c.settings.BufferBytes || c.exceeds(len(rest)) {
 			c.forgetPartial()
@@ -107,35 +108,4 @@ func (c *Conn) handedInPart(n int) int {
 		h.mark(c.legs[Upstream].out.written, c.handed.delivered)
 	}
 	return done
-}
-
-// until goes over the first n bytes of b, which begins at s, but not into a
-// header or a control frame that does not end there. It returns how far it came,
-// the number of messages that end on the way and where the last of them does, and
-// where the frames stand then.
-func (s scan) until(b []byte, n int) (done, ends, end int, at scan) {
-	for done < n {
-		if s.left == 0 {
-			h, size, err := wire.ParseHeader(b[done:])
-			if err == nil && h.Opcode.Control() {
-				size += int(h.Length)
-			}
-			if err != nil || done+size > n {
-				break
-			}
-			done += size
-			if h.Opcode.Control() {
-				continue
-			}
-			s = scan{left: h.Length, fin: h.Fin}
-		}
-		payload := min(s.left, uint64(n-done))
-		done += int(payload)
-		s.left -= payload
-		if s.left == 0 && s.fin {
-			ends++
-			end = done
-		}
-	}
-	return done, ends, end, s
 }

@@ -96,6 +96,31 @@ func TestAMessageThatWasNotKeptCannotBeHealed(t *testing.T) {
 	h.want(Upstream, "text two")
 }
 
+// A message of which a socket took a part and that is larger than the buffer is not
+// kept: the loss of the upstream that took it cannot be healed.
+func TestAMessageThatWasTakenInPartIsKeptUpToTheBuffer(t *testing.T) {
+	message := text(Client, strings.Repeat("x", 300))
+	for taken, healed := range map[int]bool{100: true, 101: false} {
+		h := open(t, func(s *Settings) { s.AutoReconnect, s.BufferBytes = true, 100 })
+		h.receive(Client, message)
+		h.take(Upstream)
+		h.Kept(Upstream, taken)
+		if n := len(h.hold.partial); n > 100 {
+			t.Errorf("of %d bytes that were taken %d are kept in a buffer of 100", taken, n)
+		}
+		h.lose(Upstream, BrokenSocket)
+		h.wrote(Upstream, 0, true)
+		if !healed {
+			h.wantEnd(ByNetwork, CauseUpstreamLost, wire.CloseServiceRestart)
+			continue
+		}
+		h.attach()
+		if got := h.written(Upstream); !bytes.Equal(got, message) {
+			t.Errorf("%d bytes were taken: the next upstream got %d of %d", taken, len(got), len(message))
+		}
+	}
+}
+
 // What is kept is exactly what was not taken, but for the begin of a header or a
 // control frame.
 func TestNoMoreIsKeptThanNeeded(t *testing.T) {

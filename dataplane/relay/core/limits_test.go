@@ -90,7 +90,7 @@ func TestAHigherRateIsAllowedAtOnce(t *testing.T) {
 }
 
 func TestAConnectionThatIsTooOldEndsWith1001(t *testing.T) {
-	for name, start := range map[string]func(t *testing.T, change func(*Settings)) *harness{"open": open, "held": held} {
+	for name, start := range map[string]func(t testing.TB, change func(*Settings)) *harness{"open": open, "held": held} {
 		h := start(t, func(s *Settings) { s.MaxAge, s.ReconnectDelay, s.ReconnectAttempts = time.Minute, time.Hour, 1000 })
 		h.DialFailed(h.now, false, "refused")
 		h.look()

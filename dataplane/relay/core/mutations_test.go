@@ -12,13 +12,53 @@ var mutations = []mutation{
 		"case h.Masked != (from == Client):", "case false:",
 	}},
 	{"reserved bits pass", LegalFrames, "receive.go", []string{
-		"case h.RSV != 0 && !c.extensions:", "case false:",
+		"case h.RSV != 0 && !extensions:", "case false:",
 	}},
 	{"continuations of nothing pass", LegalFrames, "receive.go", []string{
-		"case h.Opcode == wire.Continuation && !in.fragmented:", "case false:",
+		"case h.Opcode == wire.Continuation && !fragmented:", "case false:",
 	}},
 	{"a message may begin within a message", LegalFrames, "receive.go", []string{
-		"case (h.Opcode == wire.Text || h.Opcode == wire.Binary) && in.fragmented:", "case false:",
+		"case (h.Opcode == wire.Text || h.Opcode == wire.Binary) && fragmented:", "case false:",
+	}},
+	{"a message of one frame may come within a message", TrueCounters, "skim.go", []string{
+		"if in.fragmented || ", "if ",
+	}},
+	{"messages of one frame are of any kind", LegalFrames, "skim.go", []string{
+		"ordinary[kind]&where == 0 || ", "ordinary[kind]&where > anywhere || ",
+	}},
+	{"messages of one frame may come from either side", LegalFrames, "skim.go", []string{
+		"	return 1 << from\n", "	return 3\n",
+	}},
+	{"messages of one frame may have reserved bits", LegalFrames, "skim.go", []string{
+		"placeOf(from, c.extensions), c.mostBytes()", "placeOf(from, true), c.mostBytes()",
+	}},
+	{"messages of one frame have lengths of any form", TrueCounters, "skim.go", []string{
+		"!ok || ", "",
+		"kind, payload, whole, ok :=", "kind, payload, whole, _ :=",
+	}},
+	{"pongs are messages of one frame", OwnPongsSwallowed, "skim.go", []string{
+		" || h.Opcode.Control()", "",
+	}},
+	{"frames that begin a message are messages", TrueCounters, "skim.go", []string{
+		" || !h.Fin", "",
+	}},
+	{"messages of one frame are not counted", TrueCounters, "skim.go", []string{
+		"	in.messages += messages\n", "	_ = messages\n",
+	}},
+	{"a message of one frame has come before it has come whole", NoPanic, "skim.go", []string{
+		" || whole > len(p)-n", "",
+	}},
+	{"messages of one frame have any size", Limits, "skim.go", []string{
+		" || uint64(payload) > most", " || payload < 0",
+	}},
+	{"messages of one frame come at any rate", Limits, "skim.go", []string{
+		" || c.rated(from)", "",
+	}},
+	{"messages of one frame are not kept to be said again", ClientHeld, "skim.go", []string{
+		" || from == Client && c.collects()", "",
+	}},
+	{"messages of one frame are not handed over", TrueCounters, "retain.go", []string{
+		"				ends += int(messages)\n", "",
 	}},
 	{"frames of ours land within frames", LegalFrames, "output.go", []string{
 		"out.queue == nil || out.mid || out.taken ||", "out.queue == nil || out.taken ||",
@@ -52,7 +92,13 @@ var mutations = []mutation{
 		"h.partial = append(h.partial, rest...)", "h.partial = append(h.partial[:0], rest...)",
 	}},
 	{"messages that were handed over are sent again", UpstreamsGetWhole, "retain.go", []string{
-		"			rest = rest[:0]\n", "",
+		"start.data(batch[end:])", "c.handed.start().data(batch)",
+	}},
+	{"what follows a message begins within a frame", UpstreamsGetWhole, "retain.go", []string{
+		"	if end > 0 {\n\t\tstart = scan{}\n\t}\n", "",
+	}},
+	{"control frames are kept with a message", ControlToItsPeer, "retain.go", []string{
+		"pos += int(h.Length)\n\t\t\t\tcontinue\n", "pos += int(h.Length)\n\t\t\t\tdata = append(data, b[begin:pos]...)\n\t\t\t\tcontinue\n",
 	}},
 	{"a place within a frame is forgotten", UpstreamsGetWhole, "retain.go", []string{
 		"c.handed.startAt(scan{left: in.left, fin: in.fin})", "c.handed.startAt(scan{})",
@@ -274,7 +320,7 @@ var mutations = []mutation{
 	}},
 
 	{"the limit of a message is twice the limit", Limits, "receive.go", []string{
-		"size > uint64(limit)", "size > 2*uint64(limit)",
+		"return uint64(limit)", "return 2 * uint64(limit)",
 	}},
 	{"the limit is that of a fragment", Limits, "receive.go", []string{
 		"size += in.size", "size += 0",
@@ -373,6 +419,12 @@ var mutations = []mutation{
 	}},
 	{"a message that was kept in part is sent again without its start", UpstreamsGetWhole, "kept.go", []string{
 		"h.partial = append(h.partial, rest...)", "_ = rest",
+	}},
+	{"what follows a message that was kept begins within a frame", UpstreamsGetWhole, "kept.go", []string{
+		"		if end > 0 {\n\t\t\tstart = scan{}\n\t\t}\n", "",
+	}},
+	{"a message of any size is kept while a socket is blocked", BoundedMemory, "kept.go", []string{
+		"if len(h.partial) > c.settings.BufferBytes ||", "if",
 	}},
 	{"where the rest begins is forgotten", UpstreamsGetWhole, "kept.go", []string{
 		"	c.handed.startAt(at)\n", "	_ = at\n",

@@ -5,6 +5,7 @@ package core
 
 import (
 	"errors"
+	"math"
 
 	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
 )
@@ -87,6 +88,10 @@ func (c *Conn) Receive(now Instant, from Side, p []byte) {
 			run = i
 			continue
 		}
+		if n := c.skim(from, p[i:]); n > 0 {
+			i += n
+			continue
+		}
 		h, n, err := wire.ParseHeader(p[i:])
 		if errors.Is(err, wire.ErrShort) {
 			in.part = &part{}
@@ -94,7 +99,7 @@ func (c *Conn) Receive(now Instant, from Side, p []byte) {
 			break
 		}
 		if err == nil {
-			err = c.check(from, h)
+			err = check(h, from, c.extensions, in.fragmented)
 		}
 		if err != nil {
 			c.pass(from, p[run:i])
@@ -167,7 +172,7 @@ func (c *Conn) complete(now Instant, from Side, p []byte) (int, bool) {
 		return got, false
 	}
 	if err == nil {
-		err = c.check(from, h)
+		err = check(h, from, c.extensions, in.fragmented)
 	}
 	if err != nil {
 		c.violated(now, from, err)
@@ -196,21 +201,20 @@ func (c *Conn) complete(now Instant, from Side, p []byte) (int, bool) {
 	return size - had, true
 }
 
-// check finds what the peer of a side may not send in the place where it stands
-// (RFC 6455 sections 5.1, 5.2 and 5.4).
-func (c *Conn) check(from Side, h wire.Header) error {
-	in := &c.legs[from].in
+// check finds what the peer of a side may not send in the place where it stands,
+// within a message or not (RFC 6455 sections 5.1, 5.2 and 5.4).
+func check(h wire.Header, from Side, extensions, fragmented bool) error {
 	switch {
 	case h.Masked != (from == Client):
 		if from == Client {
 			return wire.ProtocolError("unmasked frame from a client")
 		}
 		return wire.ProtocolError("masked frame from a server")
-	case h.RSV != 0 && !c.extensions:
+	case h.RSV != 0 && !extensions:
 		return wire.ProtocolError("reserved bits without an extension")
-	case h.Opcode == wire.Continuation && !in.fragmented:
+	case h.Opcode == wire.Continuation && !fragmented:
 		return wire.ProtocolError("continuation of no message")
-	case (h.Opcode == wire.Text || h.Opcode == wire.Binary) && in.fragmented:
+	case (h.Opcode == wire.Text || h.Opcode == wire.Binary) && fragmented:
 		return wire.ProtocolError("new message within a message")
 	}
 	return nil
@@ -223,13 +227,24 @@ func (c *Conn) overLimit(now Instant, from Side, h wire.Header) (End, bool) {
 	size := h.Length
 	if in.fragmented {
 		size += in.size
-	} else if limit := c.settings.MessagesPerSecond; limit > 0 && from == Client && !c.rate.take(now, limit) {
+	} else if c.rated(from) && !c.rate.take(now, c.settings.MessagesPerSecond) {
 		return End{By: ByProxy, Cause: CauseRateLimited, Code: wire.ClosePolicyViolation, Reason: "too many messages per second"}, true
 	}
-	if limit := c.settings.MaxMessageBytes; limit > 0 && size > uint64(limit) {
+	if size > c.mostBytes() {
 		return End{By: ByProxy, Cause: CauseMessageTooBig, Code: wire.CloseMessageTooBig, Reason: "message too big"}, true
 	}
 	return End{}, false
+}
+
+// rated says that each message of a side is counted for its rate.
+func (c *Conn) rated(from Side) bool { return from == Client && c.settings.MessagesPerSecond > 0 }
+
+// mostBytes returns how many bytes of payload a message may have.
+func (c *Conn) mostBytes() uint64 {
+	if limit := c.settings.MaxMessageBytes; limit > 0 {
+		return uint64(limit)
+	}
+	return math.MaxUint64
 }
 
 // beginFrame begins a data frame.

@@ -9,12 +9,16 @@ package core
 // messageBegin looks, when a message from the client begins, whether it is one of
 // the first, and all before it were kept. Which it is stays so until it ends.
 func (c *Conn) messageBegin() {
-	h := c.hold
-	if h == nil {
-		return
+	if c.hold != nil {
+		c.hold.collecting = c.collects()
 	}
-	n := c.legs[Client].in.messages
-	h.collecting = !h.replayFailed && n < uint64(c.settings.ReplayMessages) && n == uint64(len(h.replay))
+}
+
+// collects says whether the next message that begins is one of those. Once it is
+// not, none that follows is.
+func (c *Conn) collects() bool {
+	h, n := c.hold, c.legs[Client].in.messages
+	return h != nil && !h.replayFailed && n < uint64(c.settings.ReplayMessages) && n == uint64(len(h.replay))
 }
 
 // collect keeps a part of a message that came from the client, if it is one of

@@ -4,6 +4,8 @@
 package core
 
 import (
+	"math"
+
 	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
 )
 
@@ -64,34 +66,65 @@ type scan struct {
 	fin  bool   // whether that frame ends its message
 }
 
-// after goes over b, which begins at s with the first n bytes handed over, and
-// returns how many messages end within n, and the data frames behind the last of
-// those ends.
-func (s scan) after(b []byte, n int) (ends int, rest []byte) {
+// until goes over the first n bytes of b, which begins at s, but not into a header
+// or a control frame that does not end there. It returns how far it came, the number
+// of messages that end on the way and where the last of them does, and where the
+// frames stand then.
+func (s scan) until(b []byte, n int) (done, ends, end int, at scan) {
+	for done < n {
+		if s.left == 0 {
+			if bytes, messages := skim(b[done:n], anywhere, math.MaxUint64); messages > 0 {
+				done += bytes
+				ends += int(messages)
+				end = done
+				continue
+			}
+			h, size, err := wire.ParseHeader(b[done:])
+			if err == nil && h.Opcode.Control() {
+				size += int(h.Length)
+			}
+			if err != nil || done+size > n {
+				break
+			}
+			done += size
+			if h.Opcode.Control() {
+				continue
+			}
+			s = scan{left: h.Length, fin: h.Fin}
+		}
+		payload := min(s.left, uint64(n-done))
+		done += int(payload)
+		s.left -= payload
+		if s.left == 0 && s.fin {
+			ends++
+			end = done
+		}
+	}
+	return done, ends, end, s
+}
+
+// data returns a copy of b, which begins at s, without its control frames.
+func (s scan) data(b []byte) (data []byte) {
 	for pos := 0; pos < len(b); {
 		begin := pos
 		if s.left == 0 {
 			h, size, err := wire.ParseHeader(b[pos:])
 			if err != nil {
-				return ends, rest // cannot be: only whole, checked headers are passed on
+				break // cannot be: only whole, checked headers are passed on
 			}
 			pos += size
 			if h.Opcode.Control() {
 				pos += int(h.Length)
 				continue
 			}
-			s = scan{left: h.Length, fin: h.Fin}
+			s.left = h.Length
 		}
 		payload := min(s.left, uint64(len(b)-pos))
 		pos += int(payload)
 		s.left -= payload
-		rest = append(rest, b[begin:pos]...)
-		if s.left == 0 && s.fin && pos <= n {
-			ends++
-			rest = rest[:0]
-		}
+		data = append(data, b[begin:pos]...)
 	}
-	return ends, rest
+	return data
 }
 
 // retainAsSet makes sure that there is a hold where the settings want one.
@@ -166,7 +199,8 @@ func (c *Conn) keepRest(n int, failed bool) {
 	if !failed {
 		n = len(batch)
 	}
-	ends, rest := c.handed.start().after(batch, n)
+	start := c.handed.start()
+	_, ends, end, _ := start.until(batch, n)
 	c.handed.delivered += uint64(ends)
 	if ends > 0 {
 		c.healable()
@@ -179,6 +213,10 @@ func (c *Conn) keepRest(n int, failed bool) {
 		c.forgetPartial()
 		return
 	}
+	if end > 0 {
+		start = scan{}
+	}
+	rest := start.data(batch[end:])
 	h.partial = append(h.partial, rest...)
 	switch {
 	case failed || c.legs[Upstream].gone:

@@ -65,6 +65,9 @@ func (s *sim) checkMemory() {
 	if kept := len(h.buffer) + len(h.partial); kept > s.maxBuffer+simChunk+maxHeadersKept {
 		s.fault(BoundedMemory, "%d bytes are kept for a buffer of %d", kept, s.maxBuffer)
 	}
+	if n := len(h.partial); n > s.maxBuffer {
+		s.fault(BoundedMemory, "%d bytes are kept of what was handed over in part, the buffer has %d", n, s.maxBuffer)
+	}
 	again := len(h.collected)
 	for _, message := range h.replay {
 		again += len(message)

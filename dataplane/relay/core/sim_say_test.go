@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
 )
@@ -194,7 +195,7 @@ func (p *simPeer) violate() {
 	}
 	control := wire.Header{Fin: true, Opcode: wire.Close}
 	var bad []byte
-	switch p.rng.IntN(10) {
+	switch p.rng.IntN(14) {
 	case 0:
 		bad = p.frame(wire.Header{Fin: true, Opcode: 3}, []byte("x"))
 	case 1:
@@ -204,12 +205,12 @@ func (p *simPeer) violate() {
 	case 3:
 		bad = p.frame(wire.Header{Fin: true, Opcode: wire.Text}, []byte("wrongly masked"))
 		bad[1] ^= 0x80
-	case 4:
+	case 4, 12, 13:
 		op := wire.Continuation
 		if p.kept != "" {
 			op = wire.Text
 		}
-		bad = p.frame(wire.Header{Fin: true, Opcode: op}, []byte("out of place"))
+		bad = p.frame(wire.Header{Fin: true, Opcode: op}, nil)
 	case 5:
 		bad = p.frame(control, []byte{3})
 	case 6:
@@ -223,6 +224,17 @@ func (p *simPeer) violate() {
 			return
 		}
 		bad = p.frame(wire.Header{Fin: true, RSV: 0x40, Opcode: wire.Ping}, []byte("x"))
+	case 10:
+		if p.extensions || p.kept != "" {
+			return
+		}
+		bad = p.frame(wire.Header{Fin: true, RSV: 0x10, Opcode: wire.Text}, []byte("x"))
+	case 11:
+		if p.kept != "" {
+			return
+		}
+		bad = slices.Insert(p.frame(wire.Header{Fin: true, Opcode: wire.Text}, nil), 2, 0, 0)
+		bad[1] |= 126
 	}
 	p.mute, p.violated = true, true
 	p.push(bad)

@@ -107,7 +107,7 @@ func (s *sim) randomSettings() Settings {
 		ReconnectDelay:    time.Duration(pick(0, 100, 2000)) * time.Millisecond,
 		BufferBytes:       pick(0, 64, 300, 2000),
 		ReplayMessages:    pick(0, 0, 1, 2, simMaxReplay),
-		MaxMessageBytes:   int64(pick(0, 0, 650)),
+		MaxMessageBytes:   int64(pick(0, 0, 0, 0, 100, 650)),
 		MessagesPerSecond: pick(0, 0, 0, 0, 2, 3),
 		MaxAge:            time.Duration(pick(0, 0, 0, 100)) * time.Second,
 	}
@@ -265,11 +265,11 @@ func (s *sim) disturb(peer *simPeer) {
 		}
 		return
 	}
-	switch s.rng.IntN(14) {
-	case 0, 1:
+	switch s.rng.IntN(16) {
+	case 0, 1, 2, 3:
 		s.event("%s violates", peer.name)
 		peer.violate()
-	case 2, 3:
+	case 4, 5:
 		code := []int{1000, 1005, 3000, 4999}[s.rng.IntN(4)]
 		reason := ""
 		if code != 1005 {
@@ -277,17 +277,17 @@ func (s *sim) disturb(peer *simPeer) {
 		}
 		s.event("%s closes with %d", peer.name, code)
 		peer.sayClose(code, reason)
-	case 4:
+	case 6:
 		s.event("%s leaves", peer.name)
 		peer.leave()
-	case 5:
+	case 7:
 		s.event("%s vanishes", peer.name)
 		peer.vanish(s.now)
-	case 6:
-		s.disconnect(End{By: ByAdmin, Cause: CauseDisconnected, Code: 4001, Reason: "go"})
-	case 7:
-		s.disconnect(End{By: ByProxy, Cause: CauseDrained, Code: 1012, Reason: "the proxy is going away"})
 	case 8:
+		s.disconnect(End{By: ByAdmin, Cause: CauseDisconnected, Code: 4001, Reason: "go"})
+	case 9:
+		s.disconnect(End{By: ByProxy, Cause: CauseDrained, Code: 1012, Reason: "the proxy is going away"})
+	case 10:
 		if s.rng.IntN(3) == 0 {
 			s.abort()
 		}
