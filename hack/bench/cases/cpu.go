@@ -55,8 +55,10 @@ func roundTrips() []*Case {
 	return all
 }
 
-// flooding sends as fast as it goes, in one direction.
+// flooding sends as fast as it goes, in one direction; where what clients send is kept
+// until it is handed over, too.
 func flooding() []*Case {
+	applies := func(p *peers.Peer) bool { return plain(p) || p.Kind == peers.Kept }
 	var all []*Case
 	for _, size := range []int{65536, 64} {
 		for _, down := range []bool{true, false} {
@@ -68,7 +70,7 @@ func flooding() []*Case {
 				ID:    fmt.Sprintf("flood-%s-%d", direction, size),
 				Title: fmt.Sprintf("CPU per GiB in frames of %s, %s", human(size), towards), Unit: "ms",
 			}
-			all = append(all, &Case{Name: row.ID, Rows: []results.Row{row}, applies: plain, measure: func(ctx context.Context, s *session) ([]results.Sample, error) {
+			all = append(all, &Case{Name: row.ID, Rows: []results.Row{row}, applies: applies, measure: func(ctx context.Context, s *session) ([]results.Sample, error) {
 				u, err := s.flood(ctx, size, down)
 				if err != nil {
 					return nil, err
