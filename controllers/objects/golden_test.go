@@ -120,33 +120,69 @@ func golden(t *testing.T, path string, object any) {
 	}
 }
 
-// TestSettingsAreNotInTheDeployment is why a settings change rolls nothing.
-func TestSettingsAreNotInTheDeployment(t *testing.T) {
-	build := func(change func(*wsproxyv1alpha1.WebSocketProxySpec)) string {
-		c := cases()[1]
-		change(&c.proxy.Spec)
-		d, err := Deployment(c.proxy, c.class, "x")
-		if err != nil {
-			t.Fatal(err)
-		}
-		raw, err := yaml.Marshal(d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(raw)
-	}
-	before := build(func(*wsproxyv1alpha1.WebSocketProxySpec) {})
-	after := build(func(s *wsproxyv1alpha1.WebSocketProxySpec) {
-		s.Settings = wsproxyv1alpha1.Settings{ConnectionLostTimeout: new(int32(1)), ReuseAddr: new(false), ConnectTimeout: new(int32(1)),
-			MaxRetries: new(int32(1)), RetryDelay: new(int32(1)), AutoReconnect: new(true), AutoReconnectMaxRetries: new(int32(1)), AutoReconnectRetryDelay: new(int32(1))}
-		s.Reconnect.BufferBytes = new(int32(1))
-		s.Limits.MaxConnections = new(int32(1))
-		s.Drain.TimeoutSeconds = new(int32(3600))
-		s.Listen = wsproxyv1alpha1.Listen{Port: new(int32(8443)), Paths: []string{"/other"}}
-		s.Upstream = wsproxyv1alpha1.Upstream{URL: "ws://other.example"}
-	})
-	if before != after {
-		t.Errorf("the Deployment changed:\n%s\nwas:\n%s", after, before)
+// What is in the template of the pods replaces them when it changes: only what
+// Kubernetes itself must change is there.
+func TestOnlyImageResourcesAndPodTemplateAreInThePods(t *testing.T) {
+	type spec = wsproxyv1alpha1.WebSocketProxySpec
+	type classSpec = wsproxyv1alpha1.WebSocketProxyClassSpec
+	every := wsproxyv1alpha1.Settings{ConnectionLostTimeout: new(int32(1)), ReuseAddr: new(false), ConnectTimeout: new(int32(1)),
+		MaxRetries: new(int32(1)), RetryDelay: new(int32(1)), AutoReconnect: new(true), AutoReconnectMaxRetries: new(int32(1)), AutoReconnectRetryDelay: new(int32(1))}
+	limits := wsproxyv1alpha1.Limits{MaxConnections: new(int32(1)), MaxConnectionsPerClient: new(int32(1)), MaxMessageBytes: new(int64(1)),
+		MessagesPerSecond: new(int32(1)), MaxConnectionAgeSeconds: new(int32(1))}
+	for name, change := range map[string]struct {
+		proxy func(*spec)
+		class func(*classSpec)
+		rolls bool
+	}{
+		"settings":            {proxy: func(s *spec) { s.Settings = every }},
+		"settings of a class": {class: func(s *classSpec) { s.Settings = every }},
+		"limits":              {proxy: func(s *spec) { s.Limits = limits }},
+		"limits of a class":   {class: func(s *classSpec) { s.Limits = limits }},
+		"drain":               {proxy: func(s *spec) { s.Drain.TimeoutSeconds = new(int32(3600)) }},
+		"drain of a class":    {class: func(s *classSpec) { s.Drain.TimeoutSeconds = new(int32(3600)) }},
+		"reconnect":           {proxy: func(s *spec) { s.Reconnect.BufferBytes, s.Reconnect.ReplayMessages = new(int32(1)), new(int32(1)) }},
+		"port":                {proxy: func(s *spec) { s.Listen.Port = new(int32(8443)) }},
+		"certificate":         {proxy: func(s *spec) { s.Listen.TLS = &wsproxyv1alpha1.ListenTLS{SecretName: "another"} }},
+		"no certificate":      {proxy: func(s *spec) { s.Listen.TLS = nil }},
+		"paths, origins":      {proxy: func(s *spec) { s.Listen.Paths, s.Listen.AllowedOrigins = []string{"/x"}, []string{"https://x"} }},
+		"trusted proxies":     {proxy: func(s *spec) { s.Listen.TrustedProxies = []string{"172.16.0.0/12"} }},
+		"upstream":            {proxy: func(s *spec) { s.Upstream = wsproxyv1alpha1.Upstream{URL: "ws://other.example"} }},
+		"service":             {proxy: func(s *spec) { s.Service.Type = "NodePort" }},
+		"replicas":            {proxy: func(s *spec) { s.Replicas = new(int32(9)) }},
+		"image of a class":    {class: func(s *classSpec) { s.Image = "registry.example/another:v2" }, rolls: true},
+		"resources":           {proxy: func(s *spec) { s.PodTemplate.Resources.Requests = corev1.ResourceList{"cpu": resource.MustParse("1")} }, rolls: true},
+		"pod annotations":     {proxy: func(s *spec) { s.PodTemplate.Annotations = map[string]string{"a": "another"} }, rolls: true},
+		"pod labels":          {proxy: func(s *spec) { s.PodTemplate.Labels = map[string]string{"a": "another"} }, rolls: true},
+		"tolerations":         {proxy: func(s *spec) { s.PodTemplate.Tolerations = []corev1.Toleration{{Key: "another"}} }, rolls: true},
+		"template of a class": {class: func(s *classSpec) { s.PodTemplate.Labels = map[string]string{"of": "the class"} }, rolls: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			template := func(changed bool) string {
+				c := cases()[1]
+				class := &wsproxyv1alpha1.WebSocketProxyClass{}
+				if c.class != nil {
+					class = c.class
+				}
+				if changed && change.proxy != nil {
+					change.proxy(&c.proxy.Spec)
+				}
+				if changed && change.class != nil {
+					change.class(&class.Spec)
+				}
+				d, err := Deployment(c.proxy, class, "x")
+				if err != nil {
+					t.Fatal(err)
+				}
+				raw, err := yaml.Marshal(d.Spec.Template)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return string(raw)
+			}
+			if before, after := template(false), template(true); (before != after) != change.rolls {
+				t.Errorf("the template of the pods is\n%s\nwas\n%s", after, before)
+			}
+		})
 	}
 }
 

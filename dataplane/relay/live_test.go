@@ -91,7 +91,7 @@ func TestConnectionLostTimeoutLoweredFindsASilentUpstreamOfAnOpenConnection(t *t
 func TestConnectionLostTimeoutSwitchedOffSparesASilentClientThatWasPinged(t *testing.T) {
 	backend := startBackend(t)
 	snap := snapshot(backend.url)
-	snap.Settings.ConnectionLostTimeout = 2
+	snap.Settings.ConnectionLostTimeout = 1
 	p := startProxy(t, snap)
 	client := deafClient(t, p.url)
 	up := backend.next(t)
@@ -99,9 +99,9 @@ func TestConnectionLostTimeoutSwitchedOffSparesASilentClientThatWasPinged(t *tes
 	if _, err := client.Read(make([]byte, 1)); err != nil {
 		t.Fatalf("no ping: %v", err)
 	}
-	// It has not answered, and would be lost a second from here.
+	// It has not answered, and would be lost half a second from here.
 	p.set(func(s *dataplanev1alpha1.Settings) { s.ConnectionLostTimeout = 0 })
-	_ = up.SetReadDeadline(time.Now().Add(1500 * time.Millisecond))
+	_ = up.SetReadDeadline(time.Now().Add(time.Second))
 	if _, _, err := up.ReadMessage(); err == nil || websocket.IsCloseError(err, websocket.CloseGoingAway) {
 		t.Errorf("the upstream was told %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
 	"github.com/wsproxy/wsproxy/hack/load/fleet"
 )
@@ -28,6 +30,7 @@ func TestADeletedProxyDrainsItsClientsAndLeavesNothing(t *testing.T) {
 	clients := r.talk(p, 200)
 	r.heard(clients, time.Minute)
 
+	start := time.Now()
 	mustKubectl(t, "", "-n", r.namespace, "delete", "wsp", p.Name)
 	eventually(t, 2*time.Minute, "the clients to be closed", func(context.Context) error {
 		if open := clients.Totals().Open; open > 0 {
@@ -36,6 +39,18 @@ func TestADeletedProxyDrainsItsClientsAndLeavesNothing(t *testing.T) {
 		return nil
 	})
 	report := clients.Stop(t.Context())
+	// New clients may come for five seconds; then the window begins, over which the
+	// closes are spread.
+	drained := report.Records[0].Closed
+	for _, record := range report.Records {
+		if record.Closed.After(drained) {
+			drained = record.Closed
+		}
+	}
+	t.Logf("the last client was closed %v after kubectl delete, with a drain window of 5 s", drained.Sub(start).Round(time.Millisecond))
+	if took := drained.Sub(start); took < dataplanev1alpha1.AcceptWhileDraining {
+		t.Errorf("every client was closed after %v, before the drain window began", took)
+	}
 	for _, record := range report.Records {
 		if record.Code != 1012 {
 			t.Errorf("client %s was closed with %d %q, want 1012", record.ID, record.Code, record.Reason)
@@ -48,7 +63,25 @@ func TestADeletedProxyDrainsItsClientsAndLeavesNothing(t *testing.T) {
 		t.Errorf("%d messages came twice, out of order or damaged", n)
 	}
 
-	eventually(t, 2*time.Minute, "nothing to be left", func(ctx context.Context) error { return r.leaves(ctx, p.Name) })
+	eventually(t, 2*time.Minute, "nothing to be left", func(ctx context.Context) error {
+		return errors.Join(r.leaves(ctx, p.Name), r.isMeasured(ctx))
+	})
+}
+
+// isMeasured returns an error while the metrics of an operator speak of the room.
+func (r *room) isMeasured(ctx context.Context) error {
+	for _, pod := range r.part("operator") {
+		page, err := scrape(ctx, fmt.Sprintf("http://%s:8080/metrics", pod.Status.PodIP))
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(page) {
+			if strings.Contains(line, r.namespace) {
+				return fmt.Errorf("%s publishes %s", pod.Name, line)
+			}
+		}
+	}
+	return nil
 }
 
 // leaves returns an error while something is left of a proxy.

@@ -85,14 +85,25 @@ func TestASettingsChangeReachesPodsUnderAThousandClientsWhoDoNotNotice(t *testin
 	}
 }
 
-func TestAChangedTimeoutIsFeltByConnectionsThatAreOpen(t *testing.T) {
+// Who answers pings stays, and who does not is found. A client that is cut off sends
+// nothing; one that keeps its socket and never reads looks the same to the proxy.
+func TestATimeoutThatIsLoweredIsFeltByConnectionsThatAreOpen(t *testing.T) {
 	r := newRoom(t, "e2e-timeout", 1)
-	p := r.proxy("echo", nil)
+	p := r.proxy("echo", func(spec *wsproxyv1alpha1.WebSocketProxySpec) {
+		spec.Settings.ConnectionLostTimeout = new(int32(600))
+	})
 	clients := r.connect(p, 20, 0)
+	silent := r.silent(p)
 	if pings := clients.Totals().Pings; pings > 0 {
-		t.Fatalf("there were %d pings, although the built-in timeout of 60 s asks for none before 30 s", pings)
+		t.Fatalf("there were %d pings, although a timeout of 600 s asks for none before 300 s", pings)
 	}
-	r.patch(p, `{"spec":{"settings":{"connectionLostTimeout":4}}}`)
+	start := time.Now()
+	r.patch(p, `{"spec":{"settings":{"connectionLostTimeout":2}}}`)
+	_ = silent.SetReadDeadline(start.Add(time.Minute))
+	if _, err := io.Copy(io.Discard, silent); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatalf("the silent client is not found: %v", err)
+	}
+	t.Logf("found %v after the timeout was lowered from 600 s to 2 s", time.Since(start).Round(time.Millisecond))
 	// A client that says nothing is pinged after half of the timeout, and again.
 	eventually(t, 25*time.Second, "every client to be pinged twice", func(context.Context) error {
 		for _, record := range clients.Report().Records {
@@ -102,49 +113,32 @@ func TestAChangedTimeoutIsFeltByConnectionsThatAreOpen(t *testing.T) {
 		}
 		return nil
 	})
-	// They answered, so none of them was lost.
 	if err := clients.Stop(t.Context()).CheckOpen(); err != nil {
 		t.Error(err)
 	}
 }
 
-// A client that is cut off sends nothing and acknowledges nothing. One that keeps its
-// socket and never reads looks the same to the proxy, which hears no pong.
-func TestASilentClientIsFoundWhenTheTimeoutIsLoweredOnAConnectionThatWasOpenBefore(t *testing.T) {
-	r := newRoom(t, "e2e-silent-client", 1)
-	p := r.proxy("echo", func(spec *wsproxyv1alpha1.WebSocketProxySpec) {
-		spec.Settings.ConnectionLostTimeout = new(int32(600))
-	})
-	clients := r.connect(p, 20, 0)
+// silent opens a WebSocket that never answers anything.
+func (r *room) silent(p *wsproxyv1alpha1.WebSocketProxy) net.Conn {
+	r.t.Helper()
 	address, err := url.Parse(r.url(p))
 	if err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
-	silent, err := net.Dial("tcp", address.Host)
+	conn, err := net.Dial("tcp", address.Host)
 	if err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
-	defer silent.Close()
-	_, err = fmt.Fprintf(silent, "GET / HTTP/1.1\r\nHost: echo\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+	r.t.Cleanup(func() { _ = conn.Close() })
+	_, err = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: echo\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 	if err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
-	in := bufio.NewReader(silent)
-	response, err := http.ReadResponse(in, nil)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil || response.StatusCode != http.StatusSwitchingProtocols {
-		t.Fatalf("handshake: %v, %v", response, err)
+		r.t.Fatalf("handshake: %v, %v", response, err)
 	}
-
-	start := time.Now()
-	r.patch(p, `{"spec":{"settings":{"connectionLostTimeout":2}}}`)
-	_ = silent.SetReadDeadline(start.Add(time.Minute))
-	if _, err := io.Copy(io.Discard, in); err != nil && !errors.Is(err, syscall.ECONNRESET) {
-		t.Fatalf("the silent client is not found: %v", err)
-	}
-	t.Logf("found %v after the timeout was lowered from 600 s to 2 s", time.Since(start).Round(time.Millisecond))
-	if err := clients.Stop(t.Context()).CheckOpen(); err != nil {
-		t.Error(err)
-	}
+	return conn
 }
 
 func TestARemovedSettingIsInheritedFromTheClassAgain(t *testing.T) {
