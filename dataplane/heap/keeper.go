@@ -14,9 +14,12 @@ const (
 	// interval is how long after something the heap is looked at, and how often
 	// while more happens. A look takes a few microseconds.
 	interval = 250 * time.Millisecond
-	// patience is for how long it is looked at after the last thing that happened:
-	// what is made ready for a new connection may become garbage late.
-	patience = 10 * time.Second
+	// later, when nothing more has happened, it is looked at seldom, for as long as
+	// patience says: what is kept of the past of connections becomes garbage after
+	// two minutes.
+	later    = 10 * time.Second
+	seldom   = 5 * time.Second
+	patience = 3 * time.Minute
 	// many things that happen in an interval are a burst. During a burst Go's own
 	// collector runs often enough, and what was given back would be taken again.
 	many = 64
@@ -66,6 +69,9 @@ func (k *Keeper) look() {
 		k.last = now
 	}
 	wait := interval
+	if now.Sub(k.last) > later {
+		wait = seldom
+	}
 	worth := fresh <= many && worthIt(k.read())
 	switch {
 	case worth && now.Before(k.notBefore):
@@ -79,9 +85,8 @@ func (k *Keeper) look() {
 		return
 	}
 	k.awake.Store(false)
-	if k.happened.Load() != happened { // after it was read, and before nobody was awake
-		k.awake.Store(true)
-		time.AfterFunc(interval, k.look)
+	if k.happened.Load() != happened && k.awake.CompareAndSwap(false, true) {
+		time.AfterFunc(interval, k.look) // It happened after it was read, while somebody was awake.
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unique"
 
 	"github.com/wsproxy/wsproxy/api/clock"
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
@@ -39,7 +40,7 @@ type Change struct {
 	Before dataplanev1alpha1.Phase
 
 	entry    *Entry
-	upstream string
+	upstream unique.Handle[string]
 	phase    dataplanev1alpha1.Phase
 }
 
@@ -59,7 +60,10 @@ func (c Change) ID() ID { return c.entry.id }
 // was gone when the change was read, as it was at its end.
 func (c Change) Describe() *dataplanev1alpha1.Connection {
 	described := c.entry.Describe()
-	described.Version, described.Phase, described.Upstream = int64(c.Stamp), c.phase, c.upstream
+	described.Version, described.Phase, described.Upstream = int64(c.Stamp), c.phase, ""
+	if c.upstream != (unique.Handle[string]{}) {
+		described.Upstream = c.upstream.Value()
+	}
 	if c.phase != dataplanev1alpha1.Phase_PHASE_CLOSING {
 		described.ClosingSince = nil
 	}
@@ -126,7 +130,7 @@ func (r *Registry) Report(id ID, phase dataplanev1alpha1.Phase, upstream string)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e := r.order.get(id.sequence); e != nil {
-		r.noteLocked(e, change{kind: Modified, upstream: upstream, phase: uint8(phase)}) // #nosec G115 -- an enum of five.
+		r.noteLocked(e, change{kind: Modified, upstream: upstreamOf(upstream), phase: uint8(phase)}) // #nosec G115 -- an enum of five.
 	}
 }
 

@@ -4,32 +4,63 @@
 package registry
 
 import (
+	"unique"
+
 	"google.golang.org/protobuf/proto"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
 
-// ended stands in the history for a connection that is gone: its last state as
-// protobuf, so that nothing of what it was made of is kept in memory. Commonly
-// 100 bytes and the texts that the client sent.
-type ended string
-
-// endedBytes is what an ended connection takes in memory beside its text: an Entry
-// and the header of the text.
-const endedBytes = 48 + 16
-
-var _ Connection = ended("")
-
-// endedOf keeps everything but what the entry knows.
-func endedOf(last *dataplanev1alpha1.Connection) ended {
-	raw, _ := proto.Marshal(last) // It fails for texts that are no UTF-8 only, and Connection has none.
-	return ended(raw)
+// ended stands in the history for a connection that is gone: its last state, so
+// that nothing of what it was made of is kept in memory.
+type ended struct {
+	// said is kept once for all that said the same.
+	said unique.Handle[said]
+	// own is the rest as protobuf, commonly 60 to 80 bytes.
+	own string
 }
 
+// said is what many connections have in common.
+type said struct{ userAgent, origin, subprotocol, upstream string }
+
+// endedBytes is what an ended connection takes in memory beside its texts.
+const endedBytes = 48 + 24
+
+var _ Connection = (*ended)(nil)
+
+// newEnded returns the entry of a connection that is gone, with everything but
+// what the entry knows.
+func newEnded(id ID, last *dataplanev1alpha1.Connection) *Entry {
+	e := &struct {
+		Entry
+		ended
+	}{}
+	e.id, e.connection = id, &e.ended
+	s := said{last.GetUserAgent(), last.GetOrigin(), last.GetSubprotocol(), last.GetUpstream()}
+	e.said = unique.Make(s)
+	said{}.into(last)
+	raw, _ := proto.Marshal(last) // It fails for texts that are no UTF-8 only, and Connection has none.
+	s.into(last)
+	e.own = string(raw)
+	return &e.Entry
+}
+
+func (s said) into(c *dataplanev1alpha1.Connection) {
+	c.UserAgent, c.Origin, c.Subprotocol, c.Upstream = s.userAgent, s.origin, s.subprotocol, s.upstream
+}
+
+func (s said) bytes() int {
+	return len(s.userAgent) + len(s.origin) + len(s.subprotocol) + len(s.upstream)
+}
+
+// bytes is what it takes in memory, as if nobody else had said the same.
+func (e *ended) bytes() int { return endedBytes + len(e.own) + e.said.Value().bytes() }
+
 // Describe implements Connection.
-func (s ended) Describe(into *dataplanev1alpha1.Connection) {
-	_ = proto.Unmarshal([]byte(s), into) // It was marshalled here.
+func (e *ended) Describe(into *dataplanev1alpha1.Connection) {
+	_ = proto.Unmarshal([]byte(e.own), into) // It was marshalled here.
+	e.said.Value().into(into)
 }
 
 // Disconnect implements Connection.
-func (ended) Disconnect(Disconnect) error { return ErrClosing }
+func (*ended) Disconnect(Disconnect) error { return ErrClosing }

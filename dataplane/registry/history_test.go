@@ -12,8 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/wsproxy/wsproxy/api/clock"
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
@@ -102,13 +100,13 @@ func TestChangesAreThoseOfTheModel(t *testing.T) {
 			case random.IntN(2) == 0:
 				c := naiveChange{kind: Modified, sequence: live[i].id.sequence, phase: dataplanev1alpha1.Phase(1 + random.IntN(4))}
 				c.upstream = []string{"", "10.0.0.1:80"}[random.IntN(2)]
-				c.bytes = changeBytes + len(c.upstream)
+				c.bytes = changeBytes
 				r.Report(live[i].id, c.phase, c.upstream)
 				m.note(wall, c)
 			default:
 				last := &dataplanev1alpha1.Connection{UserAgent: string(live[i].connection.(blank)), Phase: dataplanev1alpha1.Phase_PHASE_CLOSING}
 				c := naiveChange{
-					kind: Deleted, sequence: live[i].id.sequence, phase: last.Phase, bytes: changeBytes + endedBytes + proto.Size(last),
+					kind: Deleted, sequence: live[i].id.sequence, phase: last.Phase, bytes: changeBytes + endedBytes + len(last.UserAgent) + 2, // its phase
 				}
 				r.RemoveAs(live[i].id, last)
 				m.note(wall, c)
@@ -164,7 +162,7 @@ func (m *naive) compare(t *testing.T, where string, r *Registry, wall time.Time,
 	}
 	for i, c := range into[:n] {
 		w := want[i]
-		if c.Stamp != w.stamp || c.Kind != w.kind || c.ID().sequence != w.sequence || c.phase != w.phase || c.upstream != w.upstream {
+		if c.Stamp != w.stamp || c.Kind != w.kind || c.ID().sequence != w.sequence || c.phase != w.phase || c.upstream != upstreamOf(w.upstream) {
 			t.Fatalf("%s: change %d is %+v, want %+v", where, i, c, w)
 		}
 		if i%64 != 0 {
@@ -196,7 +194,7 @@ func TestNoChangeKeepsAConnectionThatIsGone(t *testing.T) {
 	h := &r.history
 	for n := h.first; n < h.next; n++ {
 		e := h.at(n).entry
-		_, left := e.connection.(ended)
+		_, left := e.connection.(*ended)
 		if gone := r.order.get(e.id.sequence) == nil; gone != left {
 			t.Fatalf("change %d: gone %v, what is left of it %v", n, gone, left)
 		}

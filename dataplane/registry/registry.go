@@ -92,7 +92,7 @@ func (r *Registry) Remove(e *Entry) {
 // RemoveAs takes the entry of a connection out whose last state is given, and from
 // here on the registry's. Removing it again does nothing.
 func (r *Registry) RemoveAs(id ID, last *dataplanev1alpha1.Connection) {
-	left := &Entry{id: id, connection: endedOf(last)}
+	left := newEnded(id, last)
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
