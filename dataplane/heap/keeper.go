@@ -14,18 +14,22 @@ const (
 	// interval is how long after something the heap is looked at, and how often
 	// while more happens. A look takes a few microseconds.
 	interval = 250 * time.Millisecond
-	// later, when nothing more has happened, it is looked at seldom, for as long as
-	// patience says: what is kept of the past of connections becomes garbage after
-	// two minutes.
-	later    = 10 * time.Second
-	seldom   = 5 * time.Second
-	patience = 3 * time.Minute
 	// many things that happen in an interval are a burst. During a burst Go's own
 	// collector runs often enough, and what was given back would be taken again.
 	many = 64
-	// share of one processor's time that collecting may take, as the number of times
-	// that as much time as a collection took has to pass before the next: 1 %.
-	share = 100
+	// seldom is how often it is looked at when nothing has happened for a while, as
+	// later says, and patience for how long, if hardly anything is allocated either:
+	// what is kept of the past of connections becomes garbage after two minutes, and
+	// pings of silent connections leave some.
+	later    = 10 * time.Second
+	seldom   = 5 * time.Second
+	patience = 3 * time.Minute
+	// hardly any is what a look allocates, and what else there always is.
+	hardlyAny = 64 << 10
+	// rest is the time from one collection to the next per MiB that is live. To mark
+	// and sweep as much takes about a millisecond, so collecting takes about 1 % of
+	// one processor at most.
+	rest = 100 * time.Millisecond
 )
 
 // Keeper collects garbage and gives memory back, where that is worth it, after
@@ -33,7 +37,7 @@ const (
 // nothing: it has no goroutine, and no timer.
 type Keeper struct {
 	read    func() usage
-	collect func() time.Duration
+	collect func()
 
 	happened atomic.Uint64
 	awake    atomic.Bool // a look is to come
@@ -41,12 +45,15 @@ type Keeper struct {
 	mu sync.Mutex
 	// The fields below are guarded by mu.
 	seen      uint64    // what had happened at the last look
+	used      usage     // what the last look found
 	last      time.Time // the last look that found that something had happened
+	stirred   time.Time // the last one that found that, or that something was allocated
 	notBefore time.Time // when the next collection may be
 }
 
-// NewKeeper returns a keeper of this process's heap.
-func NewKeeper() *Keeper { return &Keeper{read: read, collect: collect} }
+// NewKeeper returns a keeper of this process's heap. It does not stop others for
+// longer than Go's collector always does.
+func NewKeeper() *Keeper { return &Keeper{read: read, collect: debug.FreeOSMemory} }
 
 // Note says that something happened that leaves garbage behind: a connection came
 // or went. It takes a few nanoseconds.
@@ -65,28 +72,29 @@ func (k *Keeper) look() {
 	happened := k.happened.Load()
 	fresh := happened - k.seen
 	k.seen = happened
+	used := k.read()
 	if fresh > 0 {
 		k.last = now
 	}
-	wait := interval
-	if now.Sub(k.last) > later {
-		wait = seldom
+	if fresh > 0 || used.since > k.used.since+hardlyAny {
+		k.stirred = now
 	}
-	worth := fresh <= many && worthIt(k.read())
+	if fresh <= many && worthIt(used) && !now.Before(k.notBefore) {
+		k.collect()
+		used = k.read()
+		k.notBefore = time.Now().Add(time.Duration(used.live>>20) * rest)
+	}
+	k.used = used
 	switch {
-	case worth && now.Before(k.notBefore):
-		wait = max(wait, k.notBefore.Sub(now))
-	case worth:
-		worth = false
-		k.notBefore = time.Now().Add(k.collect() * share)
-	}
-	if worth || now.Sub(k.last) < patience {
-		time.AfterFunc(wait, k.look)
-		return
-	}
-	k.awake.Store(false)
-	if k.happened.Load() != happened && k.awake.CompareAndSwap(false, true) {
-		time.AfterFunc(interval, k.look) // It happened after it was read, while somebody was awake.
+	case now.Sub(k.last) < later:
+		time.AfterFunc(interval, k.look)
+	case now.Sub(k.stirred) < patience || worthIt(used):
+		time.AfterFunc(seldom, k.look)
+	default:
+		k.awake.Store(false)
+		if k.happened.Load() != happened && k.awake.CompareAndSwap(false, true) {
+			time.AfterFunc(interval, k.look) // It happened while this look was under way.
+		}
 	}
 }
 
@@ -95,13 +103,4 @@ func (k *Keeper) look() {
 func worthIt(u usage) bool {
 	const least = 1 << 20
 	return u.since+u.free > max(u.live/8, least)
-}
-
-// collect collects garbage, gives back what is free, and returns the processor time
-// that the collector took. It does not stop others for longer than the collector
-// always does.
-func collect() time.Duration {
-	before := read()
-	debug.FreeOSMemory()
-	return read().collecting - before.collecting
 }

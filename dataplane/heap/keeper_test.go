@@ -14,8 +14,6 @@ import (
 
 // process is a heap that makes as much garbage as a test wants.
 type process struct {
-	cost time.Duration // of a collection
-
 	mu sync.Mutex
 	// The fields below are guarded by mu.
 	usage usage
@@ -31,21 +29,20 @@ func (p *process) keeper() *Keeper {
 			p.looks++
 			return p.usage
 		},
-		collect: func() time.Duration {
+		collect: func() {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.usage.since, p.usage.free = 0, 0
 			p.at = append(p.at, time.Now())
-			return p.cost
 		},
 	}
 }
 
-// litter makes garbage.
-func (p *process) litter() {
+// litter makes so much garbage.
+func (p *process) litter(bytes uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.usage.since = 50 << 20
+	p.usage.since += bytes
 }
 
 // after returns what was done once so much time has passed.
@@ -88,7 +85,7 @@ func TestWhatIsFreeCountsAsWellAsGarbage(t *testing.T) {
 func TestABurstIsNotInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &process{}
-		p.litter()
+		p.litter(50 << 20)
 		k := p.keeper()
 		for range 8 {
 			for range many + 1 {
@@ -106,11 +103,11 @@ func TestABurstIsNotInterrupted(t *testing.T) {
 
 func TestCollectingTakesAShareOfTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &process{cost: 10 * time.Millisecond}
+		p := &process{usage: usage{live: 10 << 20}}
 		k := p.keeper()
 		var collected []time.Time
 		for range 1000 {
-			p.litter()
+			p.litter(50 << 20)
 			k.Note()
 			collected, _ = p.after(interval / 2)
 		}
@@ -118,7 +115,7 @@ func TestCollectingTakesAShareOfTheTime(t *testing.T) {
 			t.Errorf("collected %d times in 125 s", n)
 		}
 		for i := range collected[1:] {
-			if pause := collected[i+1].Sub(collected[i]); pause < share*p.cost {
+			if pause := collected[i+1].Sub(collected[i]); pause < 10*rest {
 				t.Errorf("again after %v", pause)
 			}
 		}
@@ -145,19 +142,33 @@ func TestNothingIsDoneWhileNothingHappens(t *testing.T) {
 
 func TestWhatHasToWaitIsNotForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &process{cost: time.Minute}
+		p := &process{usage: usage{live: 10 << 30}} // a thousand seconds
 		k := p.keeper()
-		p.litter()
+		p.litter(5 << 30)
 		k.Note()
 		p.after(interval)
-		p.litter()
+		p.litter(5 << 30)
 		k.Note()
-		collected, looks := p.after(share*p.cost - interval)
-		if len(collected) != 1 || looks > 3 {
-			t.Fatalf("collected %d times, looked %d times", len(collected), looks)
+		if collected, _ := p.after(10<<10*rest - interval); len(collected) != 1 {
+			t.Fatalf("collected %d times", len(collected))
 		}
-		if collected, _ := p.after(2 * interval); len(collected) != 2 {
+		if collected, _ := p.after(2 * seldom); len(collected) != 2 {
 			t.Errorf("collected %d times", len(collected))
+		}
+	})
+}
+
+func TestASlowTrickleOfGarbageIsCollected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &process{usage: usage{live: 16 << 20}}
+		p.keeper().Note()
+		var collected []time.Time
+		for range 100 { // 16 seconds each for what is worth it
+			p.litter(1 << 20)
+			collected, _ = p.after(8 * time.Second)
+		}
+		if n := len(collected); n < 30 || n > 50 {
+			t.Errorf("collected %d times", n)
 		}
 	})
 }
