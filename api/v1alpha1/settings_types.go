@@ -15,8 +15,6 @@ type Settings struct {
 	// upstream) that sent no byte is considered lost; a ping is sent after half
 	// of it. 0 switches the detection off. Range 0 to 86400, built in 60.
 	// A change takes effect at once, on live connections.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=86400
 	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 86400",messageExpression="'connectionLostTimeout is %d, must be 0 to 86400 seconds'.format([self])"
 	// +optional
 	ConnectionLostTimeout *int32 `json:"connectionLostTimeout,omitempty"`
@@ -30,8 +28,6 @@ type Settings struct {
 	// connectTimeout bounds one attempt to reach the upstream, in seconds: DNS,
 	// TCP, TLS and the upstream's answer to the handshake.
 	// Range 1 to 3600, built in 30. A change takes effect on the next attempt.
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=3600
 	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 3600",messageExpression="'connectTimeout is %d, must be 1 to 3600 seconds'.format([self])"
 	// +optional
 	ConnectTimeout *int32 `json:"connectTimeout,omitempty"`
@@ -40,8 +36,6 @@ type Settings struct {
 	// the client's handshake is answered with an error; 0 means a single
 	// attempt. Range 0 to 100, built in 3. A change takes effect on the next
 	// attempt.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=100
 	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 100",messageExpression="'maxRetries is %d, must be 0 to 100 attempts'.format([self])"
 	// +optional
 	MaxRetries *int32 `json:"maxRetries,omitempty"`
@@ -51,8 +45,6 @@ type Settings struct {
 	// shorter; up to 20 % of jitter come on top.
 	// Range 0 to 600000, built in 1000. A change takes effect on the next
 	// attempt.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=600000
 	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 600000",messageExpression="'retryDelay is %d, must be 0 to 600000 milliseconds'.format([self])"
 	// +optional
 	RetryDelay *int32 `json:"retryDelay,omitempty"`
@@ -67,8 +59,6 @@ type Settings struct {
 	// autoReconnectMaxRetries is the number of attempts to get a lost upstream
 	// back; when they are spent, the client is closed with code 1013.
 	// Range 0 to 1000, built in 5. A change takes effect at once.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=1000
 	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 1000",messageExpression="'autoReconnectMaxRetries is %d, must be 0 to 1000 attempts'.format([self])"
 	// +optional
 	AutoReconnectMaxRetries *int32 `json:"autoReconnectMaxRetries,omitempty"`
@@ -76,8 +66,6 @@ type Settings struct {
 	// autoReconnectRetryDelay is the pause between two attempts to get a lost
 	// upstream back, in milliseconds. The pause is never shorter; up to 20 % of
 	// jitter come on top. Range 0 to 600000, built in 2000. A change takes effect at once.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=600000
 	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 600000",messageExpression="'autoReconnectRetryDelay is %d, must be 0 to 600000 milliseconds'.format([self])"
 	// +optional
 	AutoReconnectRetryDelay *int32 `json:"autoReconnectRetryDelay,omitempty"`
@@ -90,8 +78,6 @@ type Reconnect struct {
 	// bufferBytes bounds what is kept of one client's messages while its
 	// upstream is away, in bytes; past it the proxy stops reading and TCP holds
 	// the client back. Range 0 to 16777216 (16 MiB), built in 65536.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=16777216
 	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 16777216",messageExpression="'bufferBytes is %d, must be 0 to 16777216 bytes'.format([self])"
 	// +optional
 	BufferBytes *int32 `json:"bufferBytes,omitempty"`
@@ -100,8 +86,6 @@ type Reconnect struct {
 	// that are said again to every new upstream: a login, a subscription. They
 	// must fit in bufferBytes, or the connection cannot be reconnected.
 	// Range 0 to 100, built in 0.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=100
 	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 100",messageExpression="'replayMessages is %d, must be 0 to 100 messages'.format([self])"
 	// +optional
 	ReplayMessages *int32 `json:"replayMessages,omitempty"`
@@ -112,8 +96,6 @@ type Reconnect struct {
 type Limits struct {
 	// maxConnections is the number of connections that one pod accepts; a
 	// client over it is answered 503 with Retry-After. Range 1 to 1000000.
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=1000000
 	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 1000000",messageExpression="'maxConnections is %d, must be 1 to 1000000 connections'.format([self])"
 	// +optional
 	MaxConnections *int32 `json:"maxConnections,omitempty"`
@@ -121,8 +103,6 @@ type Limits struct {
 	// maxConnectionsPerClient is the number of connections that one pod accepts
 	// from one client address; a client over it is answered 429 with
 	// Retry-After. Range 1 to 1000000.
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=1000000
 	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 1000000",messageExpression="'maxConnectionsPerClient is %d, must be 1 to 1000000 connections'.format([self])"
 	// +optional
 	MaxConnectionsPerClient *int32 `json:"maxConnectionsPerClient,omitempty"`
@@ -130,8 +110,6 @@ type Limits struct {
 	// maxMessageBytes is the largest message either side may send, in payload
 	// bytes as they are on the wire (compressed, where compression was
 	// negotiated); a larger one ends the connection with code 1009. Range 1 to 1099511627776 (1 TiB).
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=1099511627776
 	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 1099511627776",messageExpression="'maxMessageBytes is %d, must be 1 to 1099511627776 bytes'.format([self])"
 	// +optional
 	MaxMessageBytes *int64 `json:"maxMessageBytes,omitempty"`
@@ -139,16 +117,12 @@ type Limits struct {
 	// messagesPerSecond is the rate of messages that one client may send, with
 	// a burst of one second's worth; a client over it is closed with code 1008.
 	// Range 1 to 1000000.
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=1000000
 	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 1000000",messageExpression="'messagesPerSecond is %d, must be 1 to 1000000 messages per second'.format([self])"
 	// +optional
 	MessagesPerSecond *int32 `json:"messagesPerSecond,omitempty"`
 
 	// maxConnectionAgeSeconds is the age in seconds at which a connection is
 	// closed with code 1001. Range 1 to 31536000 (a year).
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=31536000
 	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 31536000",messageExpression="'maxConnectionAgeSeconds is %d, must be 1 to 31536000 seconds'.format([self])"
 	// +optional
 	MaxConnectionAgeSeconds *int32 `json:"maxConnectionAgeSeconds,omitempty"`
@@ -159,8 +133,6 @@ type Drain struct {
 	// timeoutSeconds is the window, in seconds, over which a pod that goes away
 	// closes its connections, idle ones first, with code 1012.
 	// Range 0 to 3600, built in 30.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=3600
 	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 3600",messageExpression="'timeoutSeconds is %d, must be 0 to 3600 seconds'.format([self])"
 	// +optional
 	TimeoutSeconds *int32 `json:"timeoutSeconds,omitempty"`

@@ -45,6 +45,8 @@ const (
 	ReasonNotAttempted = "NotAttempted"
 	ReasonApplyFailed  = "ApplyFailed"
 
+	// ReasonPending is what the default of the status in the schema says.
+	ReasonPending      = "Pending"
 	ReasonReady        = "Ready"
 	ReasonProgressing  = "Progressing"
 	ReasonScaledToZero = "ScaledToZero"
@@ -52,10 +54,14 @@ const (
 	ReasonRefsPending  = "ReferencesNotResolved"
 )
 
+// EventReplacingPods is the reason of the event that says why the pods of a proxy
+// are replaced. The reasons of all other events are those of conditions.
+const EventReplacingPods = "ReplacingPods"
+
 // WebSocketProxyStatus is the observed state of a WebSocketProxy.
 type WebSocketProxyStatus struct {
 	// observedGeneration is the generation of the spec that this status speaks
-	// of.
+	// of; 0 while the operator has not seen the proxy.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
@@ -155,7 +161,7 @@ type EffectiveBoolean struct {
 
 // DataplaneStatus says how far the current configuration has reached the pods.
 type DataplaneStatus struct {
-	// pods is the number of data-plane pods that run.
+	// pods is the number of data-plane pods that run and are not going away.
 	Pods int32 `json:"pods"`
 	// programmed is the number of those that acknowledged configVersion.
 	Programmed int32 `json:"programmed"`

@@ -36,6 +36,9 @@ type WebSocketProxy struct {
 	Spec WebSocketProxySpec `json:"spec"`
 
 	// status is the observed state of the proxy; it is written by the operator.
+	// Its default says that the operator has not seen the proxy yet: without it,
+	// tools would take a proxy that has no conditions for one that is ready.
+	// +kubebuilder:default={"observedGeneration": 0, "replicas": 0, "readyReplicas": 0, "connections": 0, "conditions": {{"type": "Ready", "status": "Unknown", "reason": "Pending", "message": "the operator has not seen this proxy yet", "lastTransitionTime": "1970-01-01T00:00:00Z"}}}
 	// +optional
 	Status WebSocketProxyStatus `json:"status,omitempty"`
 }
@@ -63,8 +66,6 @@ type WebSocketProxySpec struct {
 	// replicas is the number of data-plane pods. Leave it out of Git where an
 	// autoscaler owns it. Range 0 to 1000, default 2.
 	// +kubebuilder:default=2
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=1000
 	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 1000",messageExpression="'replicas is %d, must be 0 to 1000 pods'.format([self])"
 	// +optional
 	Replicas *int32 `json:"replicas,omitempty"`
@@ -110,8 +111,6 @@ type WebSocketProxySpec struct {
 type Listen struct {
 	// port is the port of the Service. Range 1 to 65535, built in 80, or 443
 	// with tls.
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=65535
 	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 65535",messageExpression="'port is %d, must be 1 to 65535'.format([self])"
 	// +optional
 	Port *int32 `json:"port,omitempty"`
@@ -195,13 +194,11 @@ type ServiceReference struct {
 	// name of the Service, in the proxy's namespace.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="!format.dns1123Label().validate(self).hasValue()",messageExpression="'name is %s, must be the name of a Service (lower-case letters, digits and hyphens, at most 63 characters)'.format([self])"
+	// +kubebuilder:validation:XValidation:rule="self.size() == 0 || !format.dns1123Label().validate(self).hasValue()",messageExpression="'name is %s, must be the name of a Service (lower-case letters, digits and hyphens, at most 63 characters)'.format([self])"
 	// +required
 	Name string `json:"name"`
 
 	// port of the Service. Range 1 to 65535.
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=65535
 	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 65535",messageExpression="'port is %d, must be 1 to 65535'.format([self])"
 	// +required
 	Port int32 `json:"port"`

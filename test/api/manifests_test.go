@@ -87,6 +87,18 @@ func TestInvalidManifestsAreRefusedWithTheFieldNamed(t *testing.T) {
 				t.Errorf("the error does not name %s: %v", m.Field, err)
 			}
 			m.Refused(t, err.Error())
+			// One mistake is one error, in one way of saying it, but for what
+			// Kubernetes itself says of every object: its name, its scale, and that
+			// it did not look further.
+			said := 0
+			for _, cause := range status.Status().Details.Causes {
+				if cause.Field != "<nil>" && cause.Field != "metadata.name" && cause.Field != ".spec.replicas" {
+					said++
+				}
+			}
+			if said > 1 {
+				t.Errorf("%d errors for one mistake: %v", said, err)
+			}
 		})
 	}
 }
@@ -129,8 +141,14 @@ func TestValidManifestsAreStoredAsWrittenButForReplicas(t *testing.T) {
 			if want, got := asJSON(t, written.Object["spec"]), asJSON(t, stored.Object["spec"]); want != got {
 				t.Errorf("stored\n%s\nwant\n%s", got, want)
 			}
-			if status, ok := stored.Object["status"]; ok {
-				t.Errorf("a status was filled in: %v", status)
+			if written.GetKind() != "WebSocketProxy" {
+				return
+			}
+			// Nobody has looked at it yet, and that is what it says.
+			want := `{"conditions":[{"lastTransitionTime":"1970-01-01T00:00:00Z","message":"the operator has not seen this proxy yet",` +
+				`"reason":"Pending","status":"Unknown","type":"Ready"}],"connections":0,"observedGeneration":0,"readyReplicas":0,"replicas":0}`
+			if status, err := json.Marshal(stored.Object["status"]); err != nil || string(status) != want {
+				t.Errorf("the status is %s (%v), want %s", status, err, want)
 			}
 		})
 	}
