@@ -3,6 +3,7 @@ module github.com/wsproxy/wsproxy
 go 1.26.8
 
 require (
+	github.com/fluxcd/cli-utils v1.2.1
 	github.com/go-logr/logr v1.4.4
 	github.com/gorilla/websocket v1.5.4-0.20250319132907-e064f32e3674
 	github.com/prometheus/client_golang v1.24.0

@@ -28,11 +28,16 @@ import (
 	"github.com/wsproxy/wsproxy/controllers/proxy"
 	"github.com/wsproxy/wsproxy/controllers/push"
 	"github.com/wsproxy/wsproxy/controllers/references"
+	"github.com/wsproxy/wsproxy/controllers/rollout"
 )
 
 // AuthoritySecret is the name of the Secret, in the operator's namespace, that
 // holds the certificate authority.
 const AuthoritySecret = "wsproxy-ca" // #nosec G101 -- a name, not a credential.
+
+// DefaultMaxConcurrentProxies is few enough that an image that does not start, or
+// clients that all come back at once, concern a few proxies only.
+const DefaultMaxConcurrentProxies = 5
 
 // Options of the operator; each is required but for what says otherwise.
 type Options struct {
@@ -44,6 +49,10 @@ type Options struct {
 	Certificates certificates.Policy
 	// DefaultClass is the class that comes with the installation. nil: none.
 	DefaultClass defaultclass.Spec
+	// MaxConcurrentProxies is of how many proxies the pods are replaced at a time
+	// where it is not their own spec that changed. Default
+	// DefaultMaxConcurrentProxies.
+	MaxConcurrentProxies int
 	// Registerer of the metrics.
 	Registerer prometheus.Registerer
 	// ControlAddress returns where a pod that has an IP is reached, host:port.
@@ -75,6 +84,9 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 	if options.Now == nil {
 		options.Now = time.Now
 	}
+	if options.MaxConcurrentProxies == 0 {
+		options.MaxConcurrentProxies = DefaultMaxConcurrentProxies
+	}
 	authority := certificates.New(certificates.Options{
 		Client:     m.GetClient(),
 		Live:       m.GetAPIReader(),
@@ -100,6 +112,8 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 		Secrets:        references.NewReader(m.GetClient(), m.GetAPIReader()),
 		Recorder:       m.GetEventRecorder("wsproxy-operator"),
 		Image:          options.Image,
+		Rollouts:       rollout.New(options.MaxConcurrentProxies),
+		Look:           signals.Proxy,
 		ControlAddress: options.ControlAddress,
 		Now:            time.Now,
 	}

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/controllers"
 	"github.com/wsproxy/wsproxy/controllers/certificates"
 	"github.com/wsproxy/wsproxy/controllers/defaultclass"
 )
@@ -27,6 +28,7 @@ type flags struct {
 	version        bool
 	certificates   certificates.Policy
 	defaultClass   defaultclass.Spec
+	maxConcurrent  int
 	log            zap.Options
 }
 
@@ -48,6 +50,8 @@ func parse(arguments []string) (flags, error) {
 			f.defaultClass, err = defaultclass.Parse(text)
 			return err
 		})
+	set.IntVar(&f.maxConcurrent, "max-concurrent-proxies", controllers.DefaultMaxConcurrentProxies,
+		"of how many proxies at a time the pods are replaced where a class, or this operator, brings another image or another podTemplate")
 	set.DurationVar(&f.certificates.CAValidity, "ca-validity", f.certificates.CAValidity,
 		"life of the certificate authority, which is replaced after two thirds of it")
 	set.DurationVar(&f.certificates.LeafValidity, "certificate-validity", f.certificates.LeafValidity,
@@ -73,6 +77,8 @@ func (f *flags) check(rest []string) error {
 		return errors.New("--dataplane-image is required")
 	case f.namespace == "":
 		return errors.New("--namespace is required where " + dataplanev1alpha1.EnvPodNamespace + " is not set")
+	case f.maxConcurrent < 1:
+		return errors.New("--max-concurrent-proxies must be at least 1")
 	case f.certificates.LeafValidity <= 0 || f.certificates.Overlap < 0:
 		return errors.New("--certificate-validity must be positive, --ca-overlap not negative")
 	case f.certificates.CAValidity < 6*f.certificates.Overlap+3*f.certificates.Skew:

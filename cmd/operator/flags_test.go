@@ -27,6 +27,7 @@ func TestParse(t *testing.T) {
 		"a long overlap":      {"--dataplane-image=x --namespace=n --ca-validity=195m --ca-overlap=30m", ""},
 		"no certificate life": {"--dataplane-image=x --namespace=n --certificate-validity=0s", "--certificate-validity"},
 		"a bad default class": {`--dataplane-image=x --namespace=n --default-class={"setting":{}}`, `unknown field "setting"`},
+		"no proxy at a time":  {"--dataplane-image=x --namespace=n --max-concurrent-proxies=0", "--max-concurrent-proxies"},
 		"no such flag":        {"--bogus", "not defined"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -75,7 +75,9 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 		Image:        f.image,
 		Certificates: f.certificates,
 		DefaultClass: f.defaultClass,
-		Registerer:   metrics.Registry,
+
+		MaxConcurrentProxies: f.maxConcurrent,
+		Registerer:           metrics.Registry,
 	}); err != nil {
 		return err
 	}

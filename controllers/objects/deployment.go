@@ -4,6 +4,9 @@
 package objects
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -30,8 +33,17 @@ func Deployment(proxy *wsproxyv1alpha1.WebSocketProxy, class *wsproxyv1alpha1.We
 	if err != nil {
 		return nil, fmt.Errorf("Deployment %s: %w", Name(proxy.Name), err)
 	}
+	whole, err := hashOf(template)
+	if err != nil {
+		return nil, fmt.Errorf("Deployment %s: %w", Name(proxy.Name), err)
+	}
+	own, err := hashOf([]any{proxy.Spec.ClassName, proxy.Spec.PodTemplate})
+	if err != nil {
+		return nil, fmt.Errorf("Deployment %s: %w", Name(proxy.Name), err)
+	}
 	return appsv1ac.Deployment(Name(proxy.Name), proxy.Namespace).
 		WithLabels(Labels(proxy.Name)).
+		WithAnnotations(map[string]string{AnnotationPodTemplate: whole, AnnotationOwnTemplate: own}).
 		WithOwnerReferences(ownerReference(proxy)).
 		WithSpec(appsv1ac.DeploymentSpec().
 			WithReplicas(proxy.Spec.EffectiveReplicas()).
@@ -44,4 +56,15 @@ func Deployment(proxy *wsproxyv1alpha1.WebSocketProxy, class *wsproxyv1alpha1.We
 					WithMaxUnavailable(intstr.FromInt32(0)).
 					WithMaxSurge(intstr.FromString("25%")))).
 			WithTemplate(template)), nil
+}
+
+// hashOf is the same for the same template: its JSON has fields and keys in a fixed
+// order.
+func hashOf(template any) (string, error) {
+	raw, err := json.Marshal(template)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:8]), nil
 }

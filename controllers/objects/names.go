@@ -42,6 +42,12 @@ const (
 	// the version of its snapshot. It is there in a cluster that was restored from
 	// a backup, because versions must not become lower.
 	AnnotationVersionOffset = "wsproxy.io/version-offset"
+
+	// AnnotationPodTemplate on a Deployment is a hash of the pod template that the
+	// operator applied. Another one means that the pods will be replaced.
+	AnnotationPodTemplate = "wsproxy.io/pod-template"
+	// AnnotationOwnTemplate is a hash of what of it the proxy itself says.
+	AnnotationOwnTemplate = "wsproxy.io/own-template"
 )
 
 // Name is the name of every object of a proxy: ServiceAccount, Secret,

@@ -40,7 +40,9 @@ func (r *Reconciler) namedClass(ctx context.Context, w *work, name string) error
 	class := &wsproxyv1alpha1.WebSocketProxyClass{}
 	err := r.Client.Get(ctx, client.ObjectKey{Name: name}, class)
 	if apierrors.IsNotFound(err) {
-		w.rejection = &verdict{wsproxyv1alpha1.ReasonClassNotFound, fmt.Sprintf("WebSocketProxyClass %q does not exist", name)}
+		w.rejection = &verdict{wsproxyv1alpha1.ReasonClassNotFound, fmt.Sprintf("spec.className: WebSocketProxyClass %q does not exist", name)}
+		// It is a reference like those to Services and Secrets, too.
+		w.unresolved = append(w.unresolved, *w.rejection)
 		return nil
 	}
 	if err != nil {

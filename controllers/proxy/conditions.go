@@ -119,7 +119,7 @@ func readyCondition(w *work, accepted, resolved, programmed metav1.Condition) me
 	case programmed.Reason == wsproxyv1alpha1.ReasonApplyFailed:
 		return not(wsproxyv1alpha1.ReasonApplyFailed, programmed.Message)
 	}
-	if missing := rollout(w); missing != "" {
+	if missing := unfinished(w); missing != "" {
 		return not(wsproxyv1alpha1.ReasonProgressing, missing)
 	}
 	if w.proxy.Spec.EffectiveReplicas() == 0 {
@@ -136,9 +136,9 @@ func readyCondition(w *work, accepted, resolved, programmed metav1.Condition) me
 	return condition(wsproxyv1alpha1.ConditionReady, true, wsproxyv1alpha1.ReasonReady, message)
 }
 
-// rollout says what is missing until every pod that is wanted runs as the
+// unfinished says what is missing until every pod that is wanted runs as the
 // Deployment says; nothing where nothing is.
-func rollout(w *work) string {
+func unfinished(w *work) string {
 	wanted := w.proxy.Spec.EffectiveReplicas()
 	d := w.deployment
 	switch {
@@ -146,6 +146,8 @@ func rollout(w *work) string {
 		return "the Deployment is not there yet"
 	case d.Spec.Replicas == nil || *d.Spec.Replicas != wanted || d.Status.ObservedGeneration < max(d.Generation, w.generation):
 		return "the Deployment is being changed"
+	case w.waiting != "":
+		return w.waiting
 	case d.Status.UpdatedReplicas < wanted:
 		return fmt.Sprintf("%d of %d pods are of the current template", d.Status.UpdatedReplicas, wanted)
 	case d.Status.Replicas > wanted:

@@ -27,7 +27,6 @@ func (r *Reconciler) deploy(ctx context.Context, w *work) error {
 	if err != nil {
 		return err
 	}
-	// The Deployment is the last, so that w.generation is its generation.
 	for _, o := range []struct {
 		desired apply.Configuration
 		current client.Object
@@ -44,11 +43,13 @@ func (r *Reconciler) deploy(ctx context.Context, w *work) error {
 		} else if err != nil {
 			return fmt.Errorf("read %s %s: %w", *o.desired.GetKind(), objects.Key(w.proxy), err)
 		}
-		result, err := r.Applier.Apply(ctx, w.proxy, o.desired, current)
+		if o.desired == apply.Configuration(deployment) {
+			return r.rollOut(ctx, w, deployment, current)
+		}
+		_, err = r.Applier.Apply(ctx, w.proxy, o.desired, current)
 		if err := w.settle(err); err != nil {
 			return err
 		}
-		w.generation = result.Generation
 		if w.held() || w.blocked != nil {
 			return nil
 		}

@@ -32,6 +32,9 @@ func (r *Reconciler) observe(ctx context.Context, w *work) error {
 	if err == nil && metav1.IsControlledBy(deployment, w.proxy) {
 		w.deployment = deployment
 	}
+	for _, next := range r.Rollouts.Observe(w.key, w.deployment) {
+		r.Look(next)
+	}
 	var pods corev1.PodList
 	if err := r.Client.List(ctx, &pods, client.InNamespace(w.proxy.Namespace), client.MatchingFields{indexProxy: w.proxy.Name}); err != nil {
 		return fmt.Errorf("list pods: %w", err)

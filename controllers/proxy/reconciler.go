@@ -23,6 +23,7 @@ import (
 	"github.com/wsproxy/wsproxy/controllers/objects"
 	"github.com/wsproxy/wsproxy/controllers/push"
 	"github.com/wsproxy/wsproxy/controllers/references"
+	"github.com/wsproxy/wsproxy/controllers/rollout"
 )
 
 const (
@@ -48,6 +49,9 @@ type Reconciler struct {
 	Pusher    *push.Pusher
 	Secrets   *references.Reader
 	Recorder  events.EventRecorder
+	Rollouts  *rollout.Limit
+	// Look makes the controller look at a proxy soon.
+	Look func(types.NamespacedName)
 	// Image of the data plane where the class names none.
 	Image string
 	// ControlAddress returns where a pod that has an IP is reached, host:port.
@@ -138,6 +142,9 @@ func (r *Reconciler) forget(proxy types.NamespacedName) {
 	r.Secrets.Forget(proxy)
 	name := types.NamespacedName{Namespace: proxy.Namespace, Name: objects.Name(proxy.Name)}
 	r.Applier.Forget(name)
+	for _, next := range r.Rollouts.Forget(proxy) {
+		r.Look(next)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.configs, proxy)

@@ -49,7 +49,10 @@ type work struct {
 	// has after it (0: not written).
 	deployment *appsv1.Deployment
 	generation int64
-	pods       []observedPod
+	// waiting is why pods are not replaced yet though they must be; empty where
+	// they need not be.
+	waiting string
+	pods    []observedPod
 
 	// failure ended the phases early.
 	failure error

@@ -91,13 +91,15 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// install applies the CRDs on the client's side, which fails where a CRD has
-// become too large for the annotation that kubectl keeps it in.
+// install applies the CRDs, and the policies that warn, on the client's side, which
+// fails where a CRD has become too large for the annotation that kubectl keeps it
+// in.
 func install() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	for _, arguments := range [][]string{
 		{"apply", "-k", filepath.Join("..", "..", "config", "crd")},
+		{"apply", "-k", filepath.Join("..", "..", "config", "admission")},
 		{"wait", "--for=condition=Established", "--timeout=60s",
 			"crd/websocketproxies.wsproxy.io", "crd/websocketproxyclasses.wsproxy.io"},
 	} {

@@ -11,7 +11,7 @@ import (
 )
 
 // ours are the kinds of which a release has objects.
-const ours = "crd,apiservice,flowschema,clusterrole,clusterrolebinding,role,rolebinding,serviceaccount,service,deployment,poddisruptionbudget"
+const ours = "crd,apiservice,flowschema,clusterrole,clusterrolebinding,role,rolebinding,serviceaccount,service,deployment,poddisruptionbudget,validatingadmissionpolicy,validatingadmissionpolicybinding"
 
 // clean removes what a test leaves.
 func clean(t *testing.T) {
@@ -141,7 +141,7 @@ func TestTemplateAndApply(t *testing.T) {
 }
 
 func TestPartsCanBeLeftOut(t *testing.T) {
-	for set, word := range map[string]string{"crds.enabled=false": "CustomResourceDefinition", "apiserver.enabled=false": "apiserver"} {
+	for set, word := range map[string]string{"crds.enabled=false": "CustomResourceDefinition", "apiserver.enabled=false": "apiserver", "admissionWarnings.enabled=false": "ValidatingAdmissionPolicy"} {
 		if manifests := template(t, "--set", set); strings.Contains(manifests, word) {
 			t.Errorf("%s, and yet there is %s", set, word)
 		}

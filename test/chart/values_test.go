@@ -5,6 +5,7 @@ package chart
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"regexp"
@@ -60,6 +61,7 @@ func TestTheSchemaRefuses(t *testing.T) {
 		"operator.replica=2":                                "replica",
 		"operator.replicas=0":                               "/operator/replicas",
 		"operator.replicas=two":                             "/operator/replicas",
+		"operator.maxConcurrentProxies=0":                   "/operator/maxConcurrentProxies",
 		"operator.image.tag=v1":                             "tag",
 		"operator.image.repository=":                        "/operator/image/repository",
 		"operator.resources.request.cpu=1":                  "request",
@@ -102,9 +104,10 @@ func TestTheSchemaKnowsTheRangesOfTheCRD(t *testing.T) {
 			t.Errorf("defaultClass.%s has %q, want %q", field, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
 		}
 		for name, p := range want {
-			for _, key := range []string{"type", "minimum", "maximum"} {
-				w, g := p.(map[string]any)[key], got[name].(map[string]any)[key]
-				if differences("", number(w), number(g)) != nil {
+			want := p.(map[string]any)
+			least, most := limits(t, want)
+			for key, w := range map[string]any{"type": want["type"], "minimum": least, "maximum": most} {
+				if g := got[name].(map[string]any)[key]; differences("", w, number(g)) != nil {
 					t.Errorf("defaultClass.%s.%s: %s is %v, want %v", field, name, key, g, w)
 				}
 			}
@@ -260,6 +263,20 @@ func properties(t *testing.T, of map[string]any, field string) map[string]any {
 		t.Fatalf("no properties of %s: %v", field, err)
 	}
 	return p
+}
+
+// limits are what the first rule of a field allows, nil where that is no range.
+func limits(t *testing.T, schema map[string]any) (least, most any) {
+	t.Helper()
+	if schema["type"] != "integer" {
+		return nil, nil
+	}
+	rules := schema["x-kubernetes-validations"].([]any)
+	var from, to float64
+	if _, err := fmt.Sscanf(rules[0].(map[string]any)["rule"].(string), "self >= %g && self <= %g", &from, &to); err != nil {
+		t.Fatal(err)
+	}
+	return from, to
 }
 
 // number makes numbers of YAML and JSON comparable.

@@ -26,6 +26,8 @@ import (
 var server struct {
 	config *rest.Config
 	client client.Client
+	// assets is the folder of kubectl, kubeconfig the file that it is given.
+	assets, kubeconfig string
 }
 
 func TestMain(m *testing.M) {
@@ -43,7 +45,8 @@ func run(m *testing.M) (code int, err error) {
 		return 1, errors.New("KUBEBUILDER_ASSETS is not set: it must name a directory with etcd and kube-apiserver; " +
 			"run: KUBEBUILDER_ASSETS=$(hack/cluster assets) go test ./test/controllers/...")
 	}
-	for _, binary := range []string{"etcd", "kube-apiserver"} {
+	server.assets = assets
+	for _, binary := range []string{"etcd", "kube-apiserver", "kubectl"} {
 		if _, err := exec.LookPath(filepath.Join(assets, binary)); err != nil {
 			return 1, fmt.Errorf("KUBEBUILDER_ASSETS has no usable %s: %w", binary, err)
 		}
@@ -60,6 +63,15 @@ func run(m *testing.M) (code int, err error) {
 	}
 	defer func() { err = errors.Join(err, environment.Stop()) }()
 	server.config.QPS, server.config.Burst = 1000, 1000
+	dir, err := os.MkdirTemp("", "wsproxy-controllers-test-")
+	if err != nil {
+		return 1, fmt.Errorf("make a folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	server.kubeconfig = filepath.Join(dir, "kubeconfig")
+	if err := os.WriteFile(server.kubeconfig, environment.KubeConfig, 0o600); err != nil {
+		return 1, fmt.Errorf("write the kubeconfig: %w", err)
+	}
 	scheme, err := controllers.Scheme()
 	if err != nil {
 		return 1, err

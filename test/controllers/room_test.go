@@ -43,7 +43,7 @@ func newRoom(t *testing.T) *room {
 	// left.
 	t.Cleanup(func() {
 		ctx := context.Background()
-		for _, o := range []client.Object{&wsproxyv1alpha1.WebSocketProxy{}, &corev1.Pod{}} {
+		for _, o := range []client.Object{&wsproxyv1alpha1.WebSocketProxy{}, &corev1.Pod{}, &appsv1.Deployment{}} {
 			if err := r.api.DeleteAllOf(ctx, o, client.InNamespace(r.namespace), client.GracePeriodSeconds(0)); err != nil {
 				t.Error(err)
 			}

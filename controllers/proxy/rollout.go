@@ -1,0 +1,101 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+	"github.com/wsproxy/wsproxy/controllers/objects"
+)
+
+// waitingDelay is the pause before a proxy that waits for its turn asks again
+// without being told.
+const waitingDelay = 30 * time.Second
+
+// rollOut applies the Deployment. Where that replaces pods, and not because the
+// proxy itself says so, it may have to wait for other proxies to be done with theirs;
+// the number of pods never waits. current is what the cache holds.
+func (r *Reconciler) rollOut(ctx context.Context, w *work, desired *appsv1ac.DeploymentApplyConfiguration, current client.Object) error {
+	changes := func(annotation string) bool {
+		return w.deployment != nil && w.deployment.Annotations[annotation] != desired.Annotations[annotation]
+	}
+	replaces := changes(objects.AnnotationPodTemplate)
+	if replaces {
+		var all appsv1.DeploymentList
+		if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+			return fmt.Errorf("list Deployments: %w", err)
+		}
+		// Whoever changes a proxy waits for its pods, and for no others.
+		if !r.Rollouts.Take(w.key, all.Items, changes(objects.AnnotationOwnTemplate)) {
+			w.waiting = fmt.Sprintf("waits to replace its pods: %d other proxies replace theirs, and no more may at a time", r.Rollouts.Most())
+			w.after(waitingDelay)
+			return r.scale(ctx, w)
+		}
+	}
+	result, err := r.Applier.Apply(ctx, w.proxy, desired, current)
+	if replaces {
+		r.Rollouts.Written(w.key, result.Generation)
+	}
+	if err != nil {
+		return w.settle(err)
+	}
+	w.generation = result.Generation
+	if replaces {
+		r.Recorder.Eventf(w.proxy, nil, corev1.EventTypeNormal, wsproxyv1alpha1.EventReplacingPods, "Reconcile",
+			"the pods are replaced one after the other, each after a drain: %s", why(w.deployment, desired))
+	}
+	return nil
+}
+
+// scale gives a Deployment whose template has to wait the number of pods that is
+// wanted. Everything else stays as it was applied last.
+func (r *Reconciler) scale(ctx context.Context, w *work) error {
+	wanted := w.proxy.Spec.EffectiveReplicas()
+	if w.deployment.Spec.Replicas != nil && *w.deployment.Spec.Replicas == wanted {
+		return nil
+	}
+	// The cache has no managed fields, which say what was applied.
+	live := &appsv1.Deployment{}
+	if err := r.Live.Get(ctx, objects.Key(w.proxy), live); err != nil {
+		return fmt.Errorf("read Deployment %s: %w", objects.Key(w.proxy), err)
+	}
+	applied, err := appsv1ac.ExtractDeployment(live, objects.FieldOwner)
+	if err != nil {
+		return fmt.Errorf("extract Deployment %s: %w", objects.Key(w.proxy), err)
+	}
+	applied.Spec.WithReplicas(wanted)
+	result, err := r.Applier.Write(ctx, applied.WithResourceVersion(live.ResourceVersion))
+	if err != nil {
+		return w.settle(err)
+	}
+	w.generation = result.Generation
+	return nil
+}
+
+// why says what is new about the pods of a Deployment.
+func why(before *appsv1.Deployment, after *appsv1ac.DeploymentApplyConfiguration) string {
+	was, is := "", ""
+	for _, c := range before.Spec.Template.Spec.Containers {
+		if c.Name == objects.ContainerName {
+			was = c.Image
+		}
+	}
+	for _, c := range after.Spec.Template.Spec.Containers {
+		if *c.Name == objects.ContainerName {
+			is = *c.Image
+		}
+	}
+	if was != is {
+		return fmt.Sprintf("their image was %s and is %s", was, is)
+	}
+	return "their podTemplate changed"
+}
