@@ -66,8 +66,9 @@ verify: generate ## Generate again and fail where the tree is not what was commi
 	@[[ -z "$$(git status --porcelain -- $(generated))" ]] || { git --no-pager diff -- $(generated); git status --short -- $(generated); echo 'these are not what is committed' >&2; exit 1; }
 
 .PHONY: lint
-lint: ## Run golangci-lint with the linters of .golangci.yml, the import rule among them
+lint: ## Run golangci-lint with the linters of .golangci.yml, the import rule among them; the data plane must build everywhere
 	$(golangci) run ./...
+	for os in darwin windows; do GOOS=$$os go build ./dataplane/... ./cmd/dataplane; done
 
 ##@ Cluster
 

@@ -21,7 +21,7 @@ func ReuseAddr(on bool) func(network, address string, conn syscall.RawConn) erro
 	return func(_, _ string, conn syscall.RawConn) error {
 		var option error
 		err := conn.Control(func(fd uintptr) {
-			option = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, value)
+			option = syscall.SetsockoptInt(handle(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, value)
 		})
 		if err != nil {
 			return fmt.Errorf("set SO_REUSEADDR: %w", err)

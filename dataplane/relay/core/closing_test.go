@@ -280,3 +280,22 @@ func TestEveryLossHasItsWords(t *testing.T) {
 		}
 	}
 }
+
+// A write that failed has taken the kernel's error: the reader sees the end of the
+// stream only.
+func TestAnEndBehindAFailedWriteIsAReset(t *testing.T) {
+	for _, broken := range []bool{false, true} {
+		h := open(t, nil)
+		h.receive(Upstream, text(Upstream, "hello"))
+		h.take(Client)
+		h.wrote(Client, 0, broken)
+		h.lose(Client, EndOfStream)
+		want := "client ended without a close frame"
+		if broken {
+			want = "client connection reset"
+		}
+		if got := h.End().Reason; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

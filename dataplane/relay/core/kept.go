@@ -89,19 +89,19 @@ func (c *Conn) handedInPart(n int) int {
 	if ends > 0 {
 		c.healable()
 	}
+	if end > 0 {
+		start = scan{}
+	}
 	switch {
 	case c.handed.unhealable:
 	case c.retains():
-		if end > 0 {
-			start = scan{}
-		}
 		rest := start.data(first[end:done])
 		h.partial = append(h.partial, rest...)
 		if len(h.partial) > c.settings.BufferBytes || c.exceeds(len(rest)) {
 			c.forgetPartial()
 		}
-	case end < done || ends == 0:
-		c.forgetPartial()
+	case end < done && (at.left > 0 || len(start.data(first[end:done])) > 0):
+		c.forgetPartial() // There was more than control frames.
 	}
 	c.handed.startAt(at)
 	if h != nil && c.settings.AutoReconnect {

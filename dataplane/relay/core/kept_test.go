@@ -165,3 +165,35 @@ func TestFramesThatFollowEachOtherAreOnePiece(t *testing.T) {
 		h.wrote(from.Other(), len(many), false)
 	}
 }
+
+// A batch that no upstream's socket took anything of, or only whole messages and
+// control frames, is no message that was handed over in part: when autoReconnect is
+// switched on while it waits, the loss of that upstream can be healed.
+func TestABatchThatWaitsIsHealableFromWhenAutoReconnectIsOn(t *testing.T) {
+	one, two, three := text(Client, "one"), text(Client, "two"), text(Client, "three")
+	for what, taken := range map[string]int{
+		"nothing":                    0,
+		"a message":                  len(one),
+		"a message and a ping":       len(one) + len(ping(Client, "ping")),
+		"a part of the next header":  len(one) + len(ping(Client, "ping")) + 1,
+		"a part of a control header": len(one) + 1,
+	} {
+		h := open(t, nil)
+		h.receive(Client, one, ping(Client, "ping"), two, three)
+		h.take(Upstream)
+		h.Kept(Upstream, taken)
+		h.apply(reconnecting)
+		h.wrote(Upstream, 0, true)
+		h.lose(Upstream, BrokenSocket)
+		if h.Phase() != Reconnecting {
+			t.Errorf("%s was taken: phase %d, %+v", what, h.Phase(), h.End())
+			continue
+		}
+		h.attach()
+		want := []string{"text one", "text two", "text three"}
+		if taken >= len(one) {
+			want = want[1:]
+		}
+		h.want(Upstream, want...)
+	}
+}

@@ -31,6 +31,9 @@ func (c *Conn) Lost(now Instant, side Side, how Lossage) {
 	if leg.gone || c.phase == Done {
 		return
 	}
+	if how == EndOfStream && leg.out.broken {
+		how = BrokenSocket // The failed write had the error that the reader no longer gets.
+	}
 	if side == Upstream {
 		c.detach()
 	}

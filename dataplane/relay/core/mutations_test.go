@@ -421,7 +421,7 @@ var mutations = []mutation{
 		"h.partial = append(h.partial, rest...)", "_ = rest",
 	}},
 	{"what follows a message that was kept begins within a frame", UpstreamsGetWhole, "kept.go", []string{
-		"		if end > 0 {\n\t\t\tstart = scan{}\n\t\t}\n", "",
+		"	if end > 0 {\n\t\tstart = scan{}\n\t}\n", "",
 	}},
 	{"a message of any size is kept while a socket is blocked", BoundedMemory, "kept.go", []string{
 		"if len(h.partial) > c.settings.BufferBytes ||", "if",
@@ -430,7 +430,7 @@ var mutations = []mutation{
 		"	c.handed.startAt(at)\n", "	_ = at\n",
 	}},
 	{"what was kept of a message while nothing was retained is forgotten", LegalFrames, "kept.go", []string{
-		"	case end < done || ends == 0:\n\t\tc.forgetPartial()\n", "	case end < 0:\n",
+		"	case end < done && (", "	case end < 0 && (",
 	}},
 	{"what is said again counts when it is kept", TrueCounters, "kept.go", []string{
 		"if h != nil && h.replaying {", "if false {",

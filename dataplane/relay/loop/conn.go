@@ -61,9 +61,14 @@ type leg struct {
 	// room is how many bytes the socket will surely take, as far as is known; more
 	// when its peer has acknowledged some.
 	room int32
-	// readable says that there may be something to be read; hungUp that its end
-	// may be next.
+	// readable says that there may be something to be read; hungUp that a read that
+	// returns less than it could does not say that there is no more: the end may be
+	// next, or urgent data was in between, at which the kernel ends a read.
 	readable, hungUp bool
+	// failed says that a read has returned an error, which the kernel does not do
+	// again; starved that the kernel had no memory for a write, and does not say when
+	// it has.
+	failed, starved bool
 	// blocked says that the socket takes no more for now; keeping that the core
 	// keeps the rest of a batch for it.
 	blocked, keeping bool
@@ -203,7 +208,7 @@ func (k *Conn) event(side core.Side, generation, events uint32) {
 	if events&(unix.EPOLLOUT|end) != 0 {
 		leg.blocked = false
 	}
-	if events&end != 0 {
+	if events&(unix.EPOLLPRI|end) != 0 {
 		leg.hungUp = true
 	}
 }

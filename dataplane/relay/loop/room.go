@@ -40,6 +40,29 @@ const humility = time.Second
 // kernel is short of memory for TCP, and does not become less so at once.
 func (w *worker) misjudged(now core.Instant) { w.humbleUntil = now.Add(humility) }
 
+// starvedRetry is when a socket is written to again for which the kernel had no
+// memory.
+const starvedRetry = 100 * time.Millisecond
+
+// starve is called when a socket took nothing. It says when there is room again, by
+// its peer's acknowledgements; where none are to come, it was not full, but the
+// kernel had no memory for it (tcp_mem of tcp(7)), and says nothing.
+func (k *Conn) starve(leg *leg) {
+	if w := k.worker; w.unacked(int(leg.fd)) == 0 {
+		leg.starved = true
+		w.timers.set(k, w.now.Add(starvedRetry))
+	}
+}
+
+// fed has sockets written to again for which there was no memory.
+func (k *Conn) fed() {
+	for side := range k.legs {
+		if leg := &k.legs[side]; leg.starved {
+			leg.starved, leg.blocked = false, false
+		}
+	}
+}
+
 // room asks the kernel how much memory a socket's send buffer has left. Half of
 // that is payload at least: what the kernel adds to a segment is less than the
 // segment, but for tiny ones.

@@ -104,6 +104,9 @@ func (k *Conn) write(now core.Instant, to core.Side, batch [][]byte) {
 		if total-n > keepBytes {
 			k.worker.misjudged(now)
 		}
+		if n == 0 {
+			k.starve(leg)
+		}
 	default:
 		leg.keeping, leg.kept = false, 0
 		k.core.Wrote(now, to, n, true)
@@ -143,7 +146,7 @@ func (k *Conn) pull(now core.Instant, from core.Side) int {
 	case n > 0:
 		k.receive(now, from, k.worker.buffer[:n])
 		return n
-	case err == nil:
+	case err == nil && !leg.failed:
 		leg.readable = false
 		k.core.Lost(now, from, core.EndOfStream)
 		return 1
@@ -194,9 +197,11 @@ func (k *Conn) read(from core.Side, wants int) (int, error) {
 		return n, nil
 	}
 	other.bulk = true
-	m, _ := recv(leg.fd, w.buffer[n:n+more])
+	m, err := recv(leg.fd, w.buffer[n:n+more])
 	if 0 < m && m < more {
 		leg.readable = leg.hungUp
 	}
-	return n + m, nil // What else there was, an end or an error, the next read finds.
+	// The next read finds an end again, but not an error.
+	leg.failed = err != nil && !errors.Is(err, unix.EAGAIN)
+	return n + m, nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/wsproxy/wsproxy/dataplane/relay/core"
 	"github.com/wsproxy/wsproxy/dataplane/relay/driver"
+	"github.com/wsproxy/wsproxy/dataplane/relay/tcp"
 )
 
 // worker serves its connections, one after the other. Its goroutine alone uses
@@ -53,8 +54,9 @@ type worker struct {
 
 	// buffer is what all connections are read into.
 	buffer []byte
-	// room says how much a socket would surely take; it may be replaced by a test.
-	room func(fd int) int
+	// room says how much a socket would surely take, unacked how much it has taken
+	// that is not acknowledged; they may be replaced by a test.
+	room, unacked func(fd int) int
 	// humbleUntil is until when nothing is believed of what a socket will take.
 	humbleUntil, now core.Instant
 
@@ -85,7 +87,7 @@ func newWorker() (*worker, error) {
 		_ = unix.Close(epoll) // The error that counts is err.
 		return nil, err
 	}
-	w := &worker{epoll: epoll, bell: bell, buffer: make([]byte, bufferBytes), room: room, done: make(chan struct{})}
+	w := &worker{epoll: epoll, bell: bell, buffer: make([]byte, bufferBytes), room: room, unacked: tcp.Unacked, done: make(chan struct{})}
 	err = errors.Join(
 		unix.SetNonblock(epoll, true), // so that NewFile gives it to Go's poller
 		unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, bell, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: bellData}),
@@ -250,6 +252,7 @@ func (w *worker) fire() {
 			if next := k.core.Next(); next != 0 && next <= w.now {
 				k.core.Tick(w.now, k.peer)
 			}
+			k.fed()
 			k.rearm = true
 		}
 		w.turn(k)
@@ -341,7 +344,7 @@ func (w *worker) readMail() bool {
 // watch makes epoll tell of a socket.
 func (w *worker) watch(fd int, data int32, generation uint32) error {
 	return unix.EpollCtl(w.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{
-		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: data, Pad: int32(generation),
+		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLET, Fd: data, Pad: int32(generation),
 	})
 }
 
