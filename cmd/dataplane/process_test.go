@@ -305,6 +305,18 @@ func TestAPodSpeaksMutualTLSAndRestartsWithWhatWasPushed(t *testing.T) {
 	}
 	_ = response.Body.Close()
 	say(t, conn, "over TLS")
+
+	// A renewed certificate is shown to who comes next, and who is there goes on.
+	authority.Write(t, filepath.Join(secrets, dataplanev1alpha1.FileListenCert), filepath.Join(secrets, dataplanev1alpha1.FileListenKey), "renewed.example")
+	eventually(t, "the renewed certificate", func() bool {
+		next, err := tls.Dial("tcp", r.trafficListener.Addr().String(), &tls.Config{RootCAs: authority.Pool(), ServerName: "renewed.example"})
+		if err != nil {
+			return false
+		}
+		_ = next.Close()
+		return true
+	})
+	say(t, conn, "over the TLS from before")
 	_ = conn.Close()
 
 	// The second run is beside the first, as if that had been killed.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"sync"
 	"time"
 
@@ -280,8 +281,12 @@ func (w *worker) refusal(err error) *Refusal {
 	if status.Code(err) == codes.DeadlineExceeded {
 		return &Refusal{codes.DeadlineExceeded, fmt.Sprintf("no answer within %v", w.pusher.options.Timeout)}
 	}
-	return &Refusal{status.Code(err), status.Convert(err).Message()}
+	return &Refusal{status.Code(err), ownPort.ReplaceAllString(status.Convert(err).Message(), "")}
 }
+
+// ownPort is what errors of connections say of our side of them. It is another one
+// each time, and would make the same problem news.
+var ownPort = regexp.MustCompile(`\S+:\d+->`)
 
 // record changes what is known of the pod, and tells of it where it is something
 // else than before.

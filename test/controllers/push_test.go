@@ -106,6 +106,32 @@ func TestAPodThatComesBackIsPushedToAgain(t *testing.T) {
 	}
 }
 
+func TestAPodThatWasCutOffIsNamedAndGetsTheLastOfWhatItMissed(t *testing.T) {
+	r := newRoom(t)
+	startOperator(t, r.namespace)
+	pods := r.serving("echo", 2)
+	off := pods[0]
+	off.set(func() { off.keeps = true })
+	off.server.Stop()
+	for _, retries := range []int32{7, 8, 9} {
+		r.patch(get[wsproxyv1alpha1.WebSocketProxy](r, "echo"), `{"spec":{"settings":{"maxRetries":%d}}}`, retries)
+		pods[1].retries(retries)
+	}
+	r.eventually(func() error {
+		c := r.condition("echo", wsproxyv1alpha1.ConditionProgrammed, metav1.ConditionFalse, wsproxyv1alpha1.ReasonPodsLagging)
+		if !strings.HasPrefix(c.Message, "pod echo-0: ") || !strings.Contains(c.Message, "connection refused") || strings.Contains(c.Message, "echo-1") {
+			return fmt.Errorf("message is %q", c.Message)
+		}
+		return nil
+	})
+	off.serve()
+	off.retries(9)
+	if n := off.pushes(); n != 2 {
+		t.Errorf("it was pushed to %d times, want what it had and the last of what it missed", n)
+	}
+	r.condition("echo", wsproxyv1alpha1.ConditionProgrammed, metav1.ConditionTrue, wsproxyv1alpha1.ReasonProgrammed)
+}
+
 func TestASlowPodDelaysNobody(t *testing.T) {
 	r := newRoom(t)
 	startOperator(t, r.namespace)
