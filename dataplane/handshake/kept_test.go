@@ -42,6 +42,25 @@ func TestSizeOfAKeptHeadIsAllThatItSays(t *testing.T) {
 	}
 }
 
+func TestOfTheHeadsOfManyOnlyWhatIsTheirOwnIsKeptOfEach(t *testing.T) {
+	head := func(cookie, client string) *Head {
+		return &Head{Host: "shop.example", RequestURI: "/chat", Header: http.Header{
+			"User-Agent": {"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Safari/537.36"},
+			"Origin":     {"https://shop.example"}, "Accept-Encoding": {"gzip, deflate, br"}, "Accept-Language": {"en-US,en;q=0.9"},
+			"Cache-Control": {"no-cache"}, "Pragma": {"no-cache"}, headerVersion: {"13"}, headerKey: {"dGhlIHNhbXBsZSBub25jZQ=="},
+			headerForwardedProto: {"https"}, headerForwardedHost: {"shop.example"}, headerForwardedPort: {"443"},
+			"Cookie": {cookie}, headerForwardedFor: {client}, headerForwarded: {"for=" + client + ";host=shop.example;proto=https"},
+		}}
+	}
+	one, other := head("session=1", "192.0.2.1").Keep(), head("session=2222", "192.0.2.222").Keep()
+	if one.shared != other.shared {
+		t.Errorf("kept twice: %q and %q", one.shared.Value(), other.shared.Value())
+	}
+	if want := len("/chat\n\x01session=1\n\x01192.0.2.1\n\x01for=192.0.2.1;host=shop.example;proto=https\n"); len(one.own) != want {
+		t.Errorf("%d bytes of its own, want %d: %q", len(one.own), want, one.own)
+	}
+}
+
 func TestNoKeptNameStandsForALineFeed(t *testing.T) {
 	for i, name := range keptNames {
 		if (byte(i+1) == '\n') != (name == "") || i+1 >= ' ' || name != http.CanonicalHeaderKey(name) {
