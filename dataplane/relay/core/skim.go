@@ -10,14 +10,16 @@ import "github.com/wsproxy/wsproxy/dataplane/relay/wire"
 // returns how many bytes and messages it went over. Most of what is small and comes
 // in numbers it skims; what everything else is, its callers find out.
 func skim(p []byte, where places, most uint64) (n int, messages uint64) {
-	for {
-		kind, payload, whole, ok := wire.Glance(p[n:])
+	for n+4 <= len(p) {
+		first := uint32(p[n])<<24 | uint32(p[n+1])<<16 | uint32(p[n+2])<<8 | uint32(p[n+3])
+		kind, payload, whole, ok := wire.Glance(first)
 		if !ok || ordinary[kind]&where == 0 || whole > len(p)-n || uint64(payload) > most {
-			return n, messages
+			break
 		}
 		n += whole
 		messages++
 	}
+	return n, messages
 }
 
 // skim goes over messages that came from a side and that are only to be checked and

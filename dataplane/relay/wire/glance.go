@@ -3,8 +3,6 @@
 
 package wire
 
-import "encoding/binary"
-
 // Kind is what a header says beside the length of the payload and the key: its
 // first byte, and the mask bit.
 type Kind uint16
@@ -18,22 +16,17 @@ func (k Kind) Empty() []byte {
 	return frame[:2+4*(k&1)]
 }
 
-// Glance returns the kind of the frame at the start of p, and the sizes in bytes of
-// its payload and of the whole, which p may end before. It is for those who pass many
-// small frames on and judge each by its kind: it costs a tenth of ParseHeader, and
-// where it says anything says the same. It returns false where ParseHeader has to be
-// asked: p has fewer than four bytes, or the length has 64 bits or is not in its
-// shortest form.
-func Glance(p []byte) (kind Kind, payload, whole int, ok bool) {
-	if len(p) < 4 {
-		return
-	}
-	second := int(p[1])
-	kind = Kind(p[0])<<1 | Kind(second>>7)
-	payload, whole = second&lenBits, 2+4*(second>>7)
+// Glance returns, from the first four bytes of a frame, its kind, and the sizes in
+// bytes of its payload and of the whole. It is for those who pass many small frames on
+// and judge each by its kind: it costs a tenth of ParseHeader, and where it says
+// anything says the same. It returns false where ParseHeader has to be asked, because
+// the length has 64 bits or is not in its shortest form.
+func Glance(first uint32) (kind Kind, payload, whole int, ok bool) {
+	kind = Kind(first >> 23)
+	payload, whole = int(first>>16&lenBits), 2+4*int(kind&1)
 	if payload > 125 {
 		ok = payload == 126
-		payload = int(binary.BigEndian.Uint16(p[2:]))
+		payload = int(first & 0xffff)
 		return kind, payload, whole + 2 + payload, ok && payload > 125
 	}
 	return kind, payload, whole + payload, true

@@ -5,18 +5,19 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"testing"
 )
 
-// glanced fails where Glance says anything else than ParseHeader, and returns whether
-// it says anything.
+// glanced fails where Glance says anything else of the frame that p begins than
+// ParseHeader, and returns whether it says anything.
 func glanced(t *testing.T, p []byte) bool {
 	t.Helper()
-	kind, payload, whole, ok := Glance(p)
+	kind, payload, whole, ok := Glance(binary.BigEndian.Uint32(p))
 	if !ok {
 		return false
 	}
-	p = append(bytes.Clone(p), make([]byte, MaxHeader)...) // It may say more than p has.
+	p = append(bytes.Clone(p), make([]byte, MaxHeader)...)
 	h, n, err := ParseHeader(p)
 	empty, _, wrong := ParseHeader(kind.Empty())
 	if err != nil {
@@ -38,11 +39,6 @@ func TestGlanceSaysWhatParseHeaderSays(t *testing.T) {
 	for first := range 256 {
 		for second := range 256 {
 			short := []byte{byte(first), byte(second)}
-			for n := range 4 {
-				if glanced(t, append(short, 1, 0)[:n]) {
-					t.Fatalf("something is said of %d bytes", n)
-				}
-			}
 			for _, length := range [][]byte{{0, 0}, {0, 125}, {0, 126}, {1, 0}, {0xff, 0xff}} {
 				said := glanced(t, append(short, length...))
 				if want := second&lenBits < 126 || second&lenBits == 126 && (length[0] > 0 || length[1] > 125); said != want {
@@ -57,5 +53,9 @@ func FuzzGlance(f *testing.F) {
 	for _, seed := range [][]byte{{0x81, 0, 0, 0}, {0x81, 0x85, 1, 2}, {0x82, 126, 1, 0}, {0x82, 0xfe, 0, 1}, {0x82, 127, 0, 0}, {0x8b, 0, 0, 0}} {
 		f.Add(seed)
 	}
-	f.Fuzz(func(t *testing.T, p []byte) { glanced(t, p) })
+	f.Fuzz(func(t *testing.T, p []byte) {
+		if len(p) >= 4 {
+			glanced(t, p)
+		}
+	})
 }
