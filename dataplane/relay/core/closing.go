@@ -74,6 +74,7 @@ func (c *Conn) passClose(from Side, frame, payload []byte) {
 
 // begin begins the closing of the connection.
 func (c *Conn) begin(now Instant, end End, grace time.Duration) {
+	c.dropWaiting()
 	c.phase = Closing
 	c.ending = &ending{End: end, by: now.Add(grace)}
 	if c.hold != nil {
@@ -177,6 +178,11 @@ func (c *Conn) giveUpClosing(now Instant) {
 // finish ends the connection, whether the peers have answered or not.
 func (c *Conn) finish() {
 	c.phase = Done
+	if c.legs[Client].out.taken {
+		c.dropReady(InDoubt)
+	} else {
+		c.dropReady(Dropped)
+	}
 	c.ending.Cut = c.ending.Cut || c.legs[Client].cut()
 	for side := range Side(len(c.legs)) {
 		if !c.legs[side].gone && !c.settled(side) {

@@ -75,12 +75,14 @@ type Effects struct {
 	Reset [2]bool
 	// Rearm says that Next may have moved forward.
 	Rearm bool
+	// Sent says what became of messages that Send has taken.
+	Sent []Sent
 }
 
 // effects are Effects that were not taken yet.
 type effects struct {
-	dial, detach, rearm bool
-	reset               [2]bool
+	dial, detach, rearm, sent bool
+	reset                     [2]bool
 }
 
 // New returns a connection whose legs are both open. random returns uniform
@@ -173,6 +175,9 @@ func (c *Conn) TakeEffects() Effects {
 	e := Effects{Dial: c.effects.dial, Detach: c.effects.detach, Reset: c.effects.reset, Rearm: c.effects.rearm}
 	if e.Detach && c.hold != nil {
 		e.Farewell, c.hold.farewell = c.hold.farewell, nil
+	}
+	if c.effects.sent {
+		e.Sent = c.takeSent()
 	}
 	c.effects = effects{}
 	return e

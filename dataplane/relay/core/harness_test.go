@@ -66,6 +66,7 @@ func (h *harness) look() {
 	h.effects.Dial = h.effects.Dial || e.Dial
 	h.effects.Detach = h.effects.Detach || e.Detach
 	h.effects.Farewell = append(h.effects.Farewell, e.Farewell...)
+	h.effects.Sent = append(h.effects.Sent, e.Sent...)
 	for side := range e.Reset {
 		h.effects.Reset[side] = h.effects.Reset[side] || e.Reset[side]
 	}

@@ -25,6 +25,8 @@ func (c *Conn) Kept(to Side, n int) {
 	if to == Upstream {
 		done = c.handedInPart(n)
 		c.account()
+	} else {
+		c.reportWritten()
 	}
 	out.skip = uint8(n - done) // less than a control frame has
 	if out.kept {

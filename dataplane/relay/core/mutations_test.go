@@ -281,6 +281,49 @@ var mutations = []mutation{
 		"	if final {\n", "	if false {\n",
 	}},
 
+	{"messages to the client are put into those of the upstream", LegalFrames, "output.go", []string{
+		"s != nil && !c.legs[Upstream].in.midMessage()", "s != nil",
+	}},
+	{"messages to the client follow a close frame", NothingAfterClose, "closing.go", []string{
+		"	c.dropWaiting()\n", "",
+	}},
+	{"the last message to the client goes first", SendsWhole, "send.go", []string{
+		"append(s.waiting, send{id: id, size: len(frame), frame: frame})", "append([]send{{id: id, size: len(frame), frame: frame}}, s.waiting...)",
+	}},
+	{"messages to the client wait until the upstream pauses", SendsWhole, "receive.go", []string{
+		"	if c.legs[to].out.queue != nil {\n\t\tc.legs[to].out.mid = false", "	if q := c.legs[to].out.queue; q != nil && len(q.frames) > 0 {\n\t\tc.legs[to].out.mid = false",
+	}},
+	{"a message to the client is sent until it is written", SendsAnswered, "send.go", []string{
+		"size: m.size, end: end})\n\t}\n\ts.waiting = nil", "size: m.size, end: end})\n\t}",
+	}},
+	{"what is being written is withdrawn", SendsAnswered, "send.go", []string{
+		"	if i < 0 {\n\t\treturn false", "	if i < 0 {\n\t\treturn true",
+	}},
+	{"what is ready counts as written", SendsAnswered, "send.go", []string{
+		"s.ready[n].end <= c.legs[Client].out.written", "s.ready[n].end > 0",
+	}},
+	{"what was being written when it ended is said to be dropped", SendsAnswered, "closing.go", []string{
+		"c.dropReady(InDoubt)", "c.dropReady(Dropped)",
+	}},
+	{"of what was being written when it ended nothing is said", SendsAnswered, "closing.go", []string{
+		"c.dropReady(InDoubt)", "_ = InDoubt",
+	}},
+	{"of what a lost client was not sent nothing is said", SendsAnswered, "loss.go", []string{
+		"		c.dropWaiting()\n", "",
+	}},
+	{"any number of messages waits for the client", BoundedMemory, "send.go", []string{
+		"len(s.waiting)+len(s.ready) == maxSends ||", "",
+	}},
+	{"memory for messages to the client is kept", BoundedMemory, "send.go", []string{
+		"	c.dropEmptySends()\n\treturn reports", "	return reports",
+	}},
+	{"a closing connection takes messages to the client", Commands, "send.go", []string{
+		"c.phase >= Closing || leg.gone", "leg.gone",
+	}},
+	{"a message to the client has any size", Commands, "send.go", []string{
+		"limit > 0 && int64(payload) > limit", "limit < 0",
+	}},
+
 	{"a full buffer stops nothing", BoundedMemory, "hold.go", []string{
 		"return max(0, min(atMost, c.settings.BufferBytes-len(c.hold.buffer), c.settings.Budget.left()))", "return max(0, min(atMost, c.settings.Budget.left()))",
 	}},

@@ -9,8 +9,7 @@ import "github.com/wsproxy/wsproxy/dataplane/relay/wire"
 type outbound struct {
 	// ready is to be written as it is, in this order.
 	ready [][]byte
-	// queue holds control frames of ours that wait for the end of a frame; nil where
-	// there are none.
+	// queue holds what is ours and not the peer's; nil where there is nothing.
 	queue *queue
 	// written counts the bytes that the socket took.
 	written uint64
@@ -30,12 +29,15 @@ type outbound struct {
 	pingQueued bool
 }
 
-// queue is a row of control frames.
+// queue is what is ours and not the peer's.
 type queue struct {
+	// frames are control frames, which wait for the end of a frame.
 	frames []byte
 	// pong is one more than where the pong at the end begins; 0 where the last frame
 	// is none.
 	pong int
+	// sends are messages of ours for the client; nil where there are none.
+	sends *sends
 }
 
 // maxIdleReady bounds the list that an idle connection keeps for its next batch,
@@ -123,22 +125,40 @@ func (c *Conn) enqueue(to Side, op wire.Opcode, payload []byte) {
 }
 
 // inject makes the frames of ours ready, if no frame of the peer's is under way
-// and nothing that was kept is to be written first.
+// and nothing that was kept is to be written first; and the messages of ours, if
+// there is no message of the peer's under way either.
 func (c *Conn) inject(to Side) {
 	out := &c.legs[to].out
 	if out.queue == nil || out.mid || out.taken || to == Upstream && c.due() {
 		return
 	}
-	out.ready = append(out.ready, out.queue.frames)
-	out.queue = nil
+	if q := out.queue; len(q.frames) > 0 {
+		out.ready = append(out.ready, q.frames)
+		q.frames, q.pong = nil, 0
+	}
 	if out.closeQueued {
 		out.closeQueued, out.closeSent = false, true
 	}
+	if s := out.queue.sends; s != nil && !c.legs[Upstream].in.midMessage() {
+		s.inject(out)
+	}
+	out.dropEmptyQueue()
 }
 
-// dropQueue drops the frames of ours, which can no longer be written.
+// dropEmptyQueue keeps no memory for nothing.
+func (out *outbound) dropEmptyQueue() {
+	if len(out.queue.frames) == 0 && out.queue.sends == nil {
+		out.queue = nil
+	}
+}
+
+// dropQueue drops the control frames of ours, which can no longer be written.
 func (out *outbound) dropQueue() {
-	out.queue, out.closeQueued = nil, false
+	out.closeQueued = false
+	if out.queue != nil {
+		out.queue.frames, out.queue.pong = nil, 0
+		out.dropEmptyQueue()
+	}
 }
 
 // maskingKey returns a fresh one for a frame of ours to the upstream.
@@ -187,6 +207,8 @@ func (c *Conn) Wrote(now Instant, to Side, n int, failed bool) {
 		}
 		c.handedOver(int(out.skip)+n, failed)
 		c.account()
+	} else {
+		c.reportWritten()
 	}
 	out.kept, out.skip = false, 0
 	clear(out.ready)
@@ -197,9 +219,13 @@ func (c *Conn) Wrote(now Instant, to Side, n int, failed bool) {
 	if failed {
 		out.broken = true
 		c.effects.rearm = true // for a ping that waited for the socket
+		if to == Client {
+			c.dropWaiting()
+			c.dropReady(Dropped)
+		}
 		out.dropQueue()
 	} else {
-		if out.pingQueued && out.queue == nil {
+		if out.pingQueued && (out.queue == nil || len(out.queue.frames) == 0) {
 			out.pingQueued = false
 			leg.keep.pingTaken(now)
 			c.effects.rearm = true

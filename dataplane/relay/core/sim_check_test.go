@@ -16,6 +16,7 @@ func (s *sim) check() {
 	s.checkPhase()
 	s.checkMemory()
 	s.checkBudget()
+	s.checkSendsKept()
 	s.checkCounters()
 	if limit := s.settings.MaxMessageBytes; s.fixed && limit > 0 {
 		for _, peer := range []*simPeer{s.client, s.upstreams[len(s.upstreams)-1]} {
@@ -84,7 +85,7 @@ func (s *sim) checkMemory() {
 		for _, b := range leg.out.ready {
 			ready += len(b)
 		}
-		if ready > 2*(s.maxBuffer+simChunk)+maxQueued*wire.MaxControlFrame {
+		if most := 2*(s.maxBuffer+simChunk) + maxQueued*wire.MaxControlFrame + s.conn.Sending(); ready > most && s.conn.Phase() != Done {
 			s.fault(BoundedMemory, "%d bytes are ready to be written", ready)
 		}
 	}

@@ -132,7 +132,11 @@ func (s *sim) write(from Side) {
 		if room > 0 {
 			room = 1 + s.rng.IntN(room)
 		}
-		p.to.fromProxy = append(p.to.fromProxy, slices.Concat(p.batch...)[p.done:p.done+room]...)
+		taken := slices.Concat(p.batch...)[p.done : p.done+room]
+		p.to.fromProxy = append(p.to.fromProxy, taken...)
+		if p.to.side == Client {
+			p.to.took = append(p.to.took, taken...)
+		}
 		p.to.outstanding(s.now)
 		p.done += room
 		if p.done < total && s.rng.IntN(3) == 0 {
@@ -276,6 +280,9 @@ func (s *sim) after(format string, args ...any) {
 	}
 	if e.Rearm {
 		s.rearm()
+	}
+	for _, r := range e.Sent {
+		s.sent(r)
 	}
 	if next := s.conn.Next(); next != 0 && (s.armed == 0 || s.armed > next) {
 		s.fault(TimerSet, "after %s: next is %v, the timer fires at %v", format, next, s.armed)

@@ -116,7 +116,7 @@ func (s *sim) checkEndOf(side Side) {
 // checkClient checks that the client got messages whole, in order and once, and
 // of each upstream without a gap.
 func (s *sim) checkClient() {
-	rest := s.client.received
+	rest := s.checkSends()
 	for i, up := range s.upstreams {
 		n := 0
 		for n < len(up.sent) && n < len(rest) && rest[n] == up.sent[n] {

@@ -16,6 +16,7 @@ type simEar struct {
 	// acknowledged; vanished says that it never will. acked counts those that it
 	// has.
 	fromProxy       []byte
+	took            []byte // all that the proxy's kernel took for it
 	acked           uint64
 	vanished        bool
 	unansweredSince Instant // since when there are such bytes of one who vanished

@@ -71,6 +71,12 @@ const (
 	// Attempts: the first at once, others after the pause with its jitter, as many as
 	// the setting says and not fewer, none after a final refusal.
 	Attempts invariant = "attempts"
+	// SendsWhole: a message that is sent to the client reaches it once, as it is,
+	// in the order of their sending, and at the latest behind the message of the
+	// upstream that was under way.
+	SendsWhole invariant = "sends-whole"
+	// SendsAnswered: of each of them one outcome is reported, and it is true.
+	SendsAnswered invariant = "sends-answered"
 	// BoundedMemory: what is kept of a held client and what waits is bounded.
 	BoundedMemory invariant = "bounded-memory"
 	// BudgetExact: the budget of all connections is charged with what is kept, at any
@@ -113,6 +119,7 @@ const (
 var invariants = []invariant{
 	LegalFrames, NothingAfterClose, ClientGetsAll, UpstreamsGetWhole, NothingLost, NoFalseAlarm, Replayed,
 	ControlToItsPeer, OwnPongsSwallowed, PingsAnswered, HeldPingsAtOnce, OnlySilentPinged, PingsSpread, FairLoss, DeadFound,
-	CloseCodes, TrueCause, CloseGrace, CleanEnd, ClientHeld, AbnormalOnly, Attempts, BoundedMemory, BudgetExact, BudgetBounds, Limits, TimerSet,
+	CloseCodes, TrueCause, CloseGrace, CleanEnd, ClientHeld, AbnormalOnly, Attempts, SendsWhole, SendsAnswered,
+	BoundedMemory, BudgetExact, BudgetBounds, Limits, TimerSet,
 	PhasesInOrder, TrueCounters, FreshMasks, Rests, Commands, ChangesAtOnce, OneDriver, RestKept, NoPanic,
 }

@@ -47,6 +47,8 @@ type sim struct {
 	finishing bool
 	model     simModel
 	kept      simKept
+	sends     []*simSend
+	fates     [simInDoubt + 1]int
 
 	replayed, silentLosses int
 }
@@ -189,6 +191,11 @@ func (s *sim) lull() {
 func (s *sim) step() {
 	side := Side(s.rng.IntN(2))
 	peer := s.peer(side)
+	if s.rng.IntN(20) == 0 {
+		s.send()
+	} else if s.rng.IntN(60) == 0 {
+		s.withdraw()
+	}
 	n := s.rng.IntN(100)
 	switch {
 	case n < 40:

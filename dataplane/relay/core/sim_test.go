@@ -24,6 +24,7 @@ import (
 //	sim_driver_test.go      the driver, its sockets and its timer
 //	sim_say_test.go         what a peer says
 //	sim_hear_test.go        what a peer hears
+//	sim_send_test.go        what is sent to the client beside the upstream's
 //	sim_model_test.go       what the simulator knows on its own of silence and of outages
 //	sim_check_test.go       what holds after every step
 //	sim_end_test.go         what holds when all is said
@@ -62,11 +63,11 @@ func TestSimulation(t *testing.T) {
 		t.Fatalf("SIM_SEED=%d (%s): %s\nthe last steps:\n  %s", f.seed, f.kind, strings.Join(f.faults, "\n"),
 			strings.Join(f.events[max(0, len(f.events)-80):], "\n  "))
 	}
-	t.Logf("%d schedules from seed %d: %d reconnects, %d messages possibly lost, %d replayed, %d legs silent, ends %v",
-		runs, first, sum.reconnects, sum.lost, sum.replayed, sum.silent, sum.ends)
+	t.Logf("%d schedules from seed %d: %d reconnects, %d messages possibly lost, %d replayed, %d legs silent, %d messages sent, %d withdrawn, %d dropped, %d in doubt, ends %v",
+		runs, first, sum.reconnects, sum.lost, sum.replayed, sum.silent, sum.fates[simWritten], sum.fates[simWithdrawn], sum.fates[simDropped], sum.fates[simInDoubt], sum.ends)
 	// A simulator that never gets anywhere would find nothing: every cause there is
 	// has to come up.
-	if runs >= 1000 && (sum.reconnects < runs/4 || sum.lost == 0 || sum.replayed == 0 || sum.silent == 0 || len(sum.ends) < 12) {
+	if runs >= 1000 && (sum.reconnects < runs/4 || sum.lost == 0 || sum.replayed == 0 || sum.silent == 0 || len(sum.ends) < 12 || slices.Contains(sum.fates[simWithdrawn:], 0)) {
 		t.Errorf("the schedules reach too little")
 	}
 }
@@ -86,6 +87,7 @@ type simSum struct {
 	ends                               map[Cause]int
 	reconnects, replayed, silent, runs int
 	lost                               uint64
+	fates                              [simInDoubt + 1]int // of messages to the client
 }
 
 func (sum *simSum) add(s *sim) {
@@ -95,6 +97,9 @@ func (sum *simSum) add(s *sim) {
 	sum.lost += s.conn.PossiblyLost()
 	sum.replayed += s.replayed
 	sum.silent += s.silentLosses
+	for fate, n := range s.fates {
+		sum.fates[fate] += n
+	}
 }
 
 // simulate runs schedules on all processors until one is what is looked for.
