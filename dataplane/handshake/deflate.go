@@ -80,6 +80,16 @@ func Movable(extensions string) bool {
 	}
 }
 
+// Injectable reports whether a message that is not the upstream's may be put
+// between those of the upstream under the agreed extensions: without any, or with
+// permessage-deflate alone, under which each message may be uncompressed (RFC 7692
+// section 6) and one that is leaves the windows as they are. Of other extensions
+// it is not known what they count.
+func Injectable(extensions string) bool {
+	agreed, ok := parseExtensions([]string{extensions})
+	return ok && (len(agreed) == 0 || len(agreed) == 1 && agreed[0].name == permessageDeflate)
+}
+
 // Compatible reports whether a client that agreed with its first upstream on
 // first can go on with one that agreed on again.
 func Compatible(first, again Agreement) bool {

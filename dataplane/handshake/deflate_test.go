@@ -31,6 +31,22 @@ func TestMovable(t *testing.T) {
 	}
 }
 
+func TestInjectable(t *testing.T) {
+	for extensions, want := range map[string]bool{
+		"":                   true,
+		"permessage-deflate": true,
+		"permessage-deflate; server_no_context_takeover; client_max_window_bits=10": true,
+		"permessage-deflate, x-other": false,
+		"x-other":                     false,
+		"permessage-deflate; ; ":      false,
+		"Permessage-Deflate":          false,
+	} {
+		if got := Injectable(extensions); got != want {
+			t.Errorf("%q: %v, want %v", extensions, got, want)
+		}
+	}
+}
+
 func TestCompatible(t *testing.T) {
 	const deflate = "permessage-deflate; client_no_context_takeover"
 	for _, c := range []struct {

@@ -4,6 +4,7 @@
 package registry_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -51,6 +52,7 @@ type full struct{ state *dataplanev1alpha1.Connection }
 
 func (f full) Describe(into *dataplanev1alpha1.Connection) { proto.Merge(into, f.state) }
 func (full) Disconnect(registry.Disconnect) error          { return nil }
+func (full) Send(context.Context, registry.Send) error     { return nil }
 
 func TestALifeIsToldInItsOrder(t *testing.T) {
 	r := newRegistry()

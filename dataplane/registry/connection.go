@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 	"time"
@@ -12,10 +13,11 @@ import (
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
 
-// ErrClosing is what Disconnect answers while the connection is closing already.
+// ErrClosing is what Disconnect and Send answer while the connection is closing
+// already.
 var ErrClosing = errors.New("the connection is closing already")
 
-// Connection is what the registry wants from a connection. Both methods may be
+// Connection is what the registry wants from a connection. All methods may be
 // called by any goroutine, and also after the connection was removed.
 type Connection interface {
 	// Describe fills in everything but the name, the uid and the version. Texts are
@@ -26,7 +28,37 @@ type Connection interface {
 	// on Describe says PHASE_CLOSING. Its error is ErrClosing where the closing
 	// has begun before.
 	Disconnect(Disconnect) error
+	// Send sends a message to the client, and returns nil when the kernel has taken
+	// all of it; else, but for ErrInDoubt, the client never gets it. Until ctx ends it
+	// waits for that. Its error is ErrClosing or one of those of Send.
+	Send(context.Context, Send) error
 }
+
+// Send is a message to the client.
+type Send struct {
+	Binary  bool
+	Payload []byte
+	// DryRun: everything is checked, and nothing is sent.
+	DryRun bool
+}
+
+// Why a message was not sent.
+var (
+	// ErrConnecting: the client waits for its upstream.
+	ErrConnecting = errors.New("the connection is not open yet")
+	// ErrExtension: client and upstream have agreed on an extension of which nobody
+	// knows what a message of somebody else's would do to it.
+	ErrExtension = errors.New("nothing can be sent under the extensions of this connection")
+	// ErrTooBig: it is larger than a message to this client may be.
+	ErrTooBig = errors.New("the message is too big")
+	// ErrTooMany: too much waits for this client already.
+	ErrTooMany = errors.New("too many messages wait for this client")
+	// ErrNotTaken: the client did not read, or the upstream was within a long message
+	// of its own, for so long that the message was withdrawn.
+	ErrNotTaken = errors.New("the client takes nothing for now")
+	// ErrInDoubt: a part of the message was written. The client may get it.
+	ErrInDoubt = errors.New("the message was being written, and may arrive")
+)
 
 // Disconnect says how an administrator wants a connection to end.
 type Disconnect struct {
@@ -87,6 +119,9 @@ func (e *Entry) Describe() *dataplanev1alpha1.Connection {
 
 // Disconnect passes the wish on to the connection.
 func (e *Entry) Disconnect(how Disconnect) error { return e.connection.Disconnect(how) }
+
+// Send passes a message on to the connection.
+func (e *Entry) Send(ctx context.Context, message Send) error { return e.connection.Send(ctx, message) }
 
 // Connection is what was added.
 func (e *Entry) Connection() Connection { return e.connection }

@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"context"
 	"unique"
 
 	"google.golang.org/protobuf/proto"
@@ -64,3 +65,6 @@ func (e *ended) Describe(into *dataplanev1alpha1.Connection) {
 
 // Disconnect implements Connection.
 func (*ended) Disconnect(Disconnect) error { return ErrClosing }
+
+// Send implements Connection.
+func (*ended) Send(context.Context, Send) error { return ErrClosing }

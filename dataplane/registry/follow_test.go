@@ -4,6 +4,7 @@
 package registry_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -38,6 +39,8 @@ func (c *lively) Describe(into *dataplanev1alpha1.Connection) {
 }
 
 func (*lively) Disconnect(registry.Disconnect) error { return nil }
+
+func (*lively) Send(context.Context, registry.Send) error { return nil }
 
 // deed is a change by the record of the one who made it.
 type deed struct {

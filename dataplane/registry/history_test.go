@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -21,6 +22,7 @@ type blank string
 
 func (b blank) Describe(into *dataplanev1alpha1.Connection) { into.UserAgent = string(b) }
 func (blank) Disconnect(Disconnect) error                   { return nil }
+func (blank) Send(context.Context, Send) error              { return nil }
 
 func newBlank(ID) Connection { return blank("") }
 

@@ -4,6 +4,7 @@
 package registry_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -23,6 +24,8 @@ func (c connection) Describe(into *dataplanev1alpha1.Connection) {
 }
 
 func (connection) Disconnect(registry.Disconnect) error { return nil }
+
+func (connection) Send(context.Context, registry.Send) error { return nil }
 
 func newConnection(id registry.ID) registry.Connection { return connection{id} }
 

@@ -168,6 +168,7 @@ func (c *conn) Changed() {
 	if effects.Rearm {
 		c.driver.Rearm()
 	}
+	c.server.sends.report(effects.Sent)
 	if phase := c.core.Phase(); phase != c.phase {
 		c.reportLocked(phase)
 	}

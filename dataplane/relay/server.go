@@ -70,6 +70,7 @@ type Server struct {
 	drain    drain
 	drivers  drivers
 	journal  journal
+	sends    sends
 	// ctx is that of attempts to reconnect; cancel ends them.
 	ctx    context.Context
 	cancel context.CancelFunc

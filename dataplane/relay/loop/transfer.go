@@ -101,7 +101,7 @@ func (k *Conn) write(now core.Instant, to core.Side, batch [][]byte) {
 		// than it had.
 		leg.keeping, leg.blocked, leg.kept, leg.room = true, true, int32(total-n), 0
 		k.core.Kept(to, n)
-		if total-n > keepBytes {
+		if total-n > keepBytes+k.core.Sending() { // What is sent to the client was never read here.
 			k.worker.misjudged(now)
 		}
 		if n == 0 {
