@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
@@ -51,10 +52,10 @@ func (c *connections) Disconnect(ctx context.Context, r *dataplanev1alpha1.Disco
 	if err != nil {
 		return nil, err
 	}
-	if uid := entry.ID().UID(); r.GetUid() != "" && r.GetUid() != uid {
-		return nil, status.Errorf(codes.Aborted, "uid: %q: the connection's is %q", r.GetUid(), uid)
+	if err := isOf(entry, r.GetUid()); err != nil {
+		return nil, err
 	}
-	if err := late(ctx, r); err != nil {
+	if err := late(ctx, r.GetNotAfter()); err != nil {
 		c.logger.Info("Connection is not disconnected, because the request is too old", "connection", r.GetName(), "user", how.User, "notAfter", r.GetNotAfter().AsTime())
 		return nil, err
 	}
@@ -68,12 +69,20 @@ func (c *connections) Disconnect(ctx context.Context, r *dataplanev1alpha1.Disco
 	return &dataplanev1alpha1.DisconnectResponse{Connection: entry.Describe()}, nil
 }
 
+// isOf refuses a connection that is not the one that was meant; empty means any.
+func isOf(entry *registry.Entry, uid string) error {
+	if is := entry.ID().UID(); uid != "" && uid != is {
+		return status.Errorf(codes.Aborted, "uid: %q: the connection's is %q", uid, is)
+	}
+	return nil
+}
+
 // late refuses what the caller does not wait for any more.
-func late(ctx context.Context, r *dataplanev1alpha1.DisconnectRequest) error {
+func late(ctx context.Context, notAfter *timestamppb.Timestamp) error {
 	if err := ctx.Err(); err != nil {
 		return status.FromContextError(err).Err()
 	}
-	if r.GetNotAfter() != nil && time.Now().After(r.GetNotAfter().AsTime()) {
+	if notAfter != nil && time.Now().After(notAfter.AsTime()) {
 		return status.Error(codes.DeadlineExceeded, "the request came after its time")
 	}
 	return nil

@@ -4,6 +4,7 @@
 package control_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"slices"
@@ -25,6 +26,9 @@ type connection struct {
 
 	mu      sync.Mutex
 	closing *registry.Disconnect // guarded by mu
+	// sent is guarded by mu; answers is what a Send is answered with.
+	sent    []registry.Send
+	answers error
 }
 
 func newConnection(registry.ID) registry.Connection { return &connection{} }
@@ -52,6 +56,17 @@ func (c *connection) Disconnect(how registry.Disconnect) error {
 	}
 	c.closing = &how
 	return nil
+}
+
+// Send waits for the end of ctx where it is answered with ErrNotTaken.
+func (c *connection) Send(ctx context.Context, message registry.Send) error {
+	if errors.Is(c.answers, registry.ErrNotTaken) {
+		<-ctx.Done()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sent = append(c.sent, message)
+	return c.answers
 }
 
 func TestGet(t *testing.T) {

@@ -11,8 +11,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
-
-	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
 
 func TestWhatNobodyWaitsForIsNotDone(t *testing.T) {
@@ -32,7 +30,7 @@ func TestWhatNobodyWaitsForIsNotDone(t *testing.T) {
 		"the deadline is over":         {over, nil, codes.DeadlineExceeded},
 		"in time, but nobody is there": {left, timestamppb.New(time.Now().Add(time.Hour)), codes.Canceled},
 	} {
-		if got := status.Code(late(test.ctx, &dataplanev1alpha1.DisconnectRequest{NotAfter: test.notAfter})); got != test.want {
+		if got := status.Code(late(test.ctx, test.notAfter)); got != test.want {
 			t.Errorf("%s: %v, want %v", what, got, test.want)
 		}
 	}

@@ -4,6 +4,8 @@
 package apiserver
 
 import (
+	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +26,9 @@ type connection struct {
 	mu           sync.Mutex
 	closingSince time.Time
 	disconnects  []registry.Disconnect
+	sent         []registry.Send
+	// refuses is what a Send is answered with.
+	refuses error
 }
 
 // Describe implements registry.Connection.
@@ -54,6 +59,28 @@ func (c *connection) Disconnect(how registry.Disconnect) error {
 		go c.then()
 	}
 	return nil
+}
+
+// Send implements registry.Connection.
+func (c *connection) Send(ctx context.Context, message registry.Send) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case !c.closingSince.IsZero():
+		return registry.ErrClosing
+	case c.refuses != nil:
+		return c.refuses
+	case !message.DryRun:
+		c.sent = append(c.sent, message)
+	}
+	return ctx.Err()
+}
+
+// messages returns what was sent to the client.
+func (c *connection) messages() []registry.Send {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.sent)
 }
 
 // ended returns how the connection was disconnected, if it was.

@@ -150,6 +150,129 @@ func (Change_Kind) EnumDescriptor() ([]byte, []int) {
 	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{23, 0}
 }
 
+type SendRequest_Type int32
+
+const (
+	SendRequest_TYPE_UNSPECIFIED SendRequest_Type = 0
+	SendRequest_TYPE_TEXT        SendRequest_Type = 1
+	SendRequest_TYPE_BINARY      SendRequest_Type = 2
+)
+
+// Enum value maps for SendRequest_Type.
+var (
+	SendRequest_Type_name = map[int32]string{
+		0: "TYPE_UNSPECIFIED",
+		1: "TYPE_TEXT",
+		2: "TYPE_BINARY",
+	}
+	SendRequest_Type_value = map[string]int32{
+		"TYPE_UNSPECIFIED": 0,
+		"TYPE_TEXT":        1,
+		"TYPE_BINARY":      2,
+	}
+)
+
+func (x SendRequest_Type) Enum() *SendRequest_Type {
+	p := new(SendRequest_Type)
+	*p = x
+	return p
+}
+
+func (x SendRequest_Type) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SendRequest_Type) Descriptor() protoreflect.EnumDescriptor {
+	return file_dataplane_v1alpha1_dataplane_proto_enumTypes[2].Descriptor()
+}
+
+func (SendRequest_Type) Type() protoreflect.EnumType {
+	return &file_dataplane_v1alpha1_dataplane_proto_enumTypes[2]
+}
+
+func (x SendRequest_Type) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SendRequest_Type.Descriptor instead.
+func (SendRequest_Type) EnumDescriptor() ([]byte, []int) {
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{26, 0}
+}
+
+type SendResponse_Outcome int32
+
+const (
+	SendResponse_OUTCOME_UNSPECIFIED SendResponse_Outcome = 0
+	// The kernel of the pod has taken all of the message for the client; in a dry
+	// run, it would have been sent.
+	SendResponse_OUTCOME_SENT SendResponse_Outcome = 1
+	// A part of it may have been written, and the rest may follow.
+	SendResponse_OUTCOME_IN_DOUBT SendResponse_Outcome = 2
+	// Nothing of it was written, nor will be: the client did not read, or the
+	// upstream was within a message of its own, for as long as the message may wait.
+	SendResponse_OUTCOME_NOT_TAKEN SendResponse_Outcome = 3
+	// Nor was it here: too many messages wait for the client already.
+	SendResponse_OUTCOME_TOO_MANY SendResponse_Outcome = 4
+	// Nor here: the client waits for its first upstream.
+	SendResponse_OUTCOME_CONNECTING SendResponse_Outcome = 5
+	// Nor here: the message is larger than limits.maxMessageBytes, or than 128 KiB.
+	SendResponse_OUTCOME_TOO_BIG SendResponse_Outcome = 6
+	// Nor here: client and upstream have agreed on another extension than
+	// permessage-deflate.
+	SendResponse_OUTCOME_EXTENSION SendResponse_Outcome = 7
+)
+
+// Enum value maps for SendResponse_Outcome.
+var (
+	SendResponse_Outcome_name = map[int32]string{
+		0: "OUTCOME_UNSPECIFIED",
+		1: "OUTCOME_SENT",
+		2: "OUTCOME_IN_DOUBT",
+		3: "OUTCOME_NOT_TAKEN",
+		4: "OUTCOME_TOO_MANY",
+		5: "OUTCOME_CONNECTING",
+		6: "OUTCOME_TOO_BIG",
+		7: "OUTCOME_EXTENSION",
+	}
+	SendResponse_Outcome_value = map[string]int32{
+		"OUTCOME_UNSPECIFIED": 0,
+		"OUTCOME_SENT":        1,
+		"OUTCOME_IN_DOUBT":    2,
+		"OUTCOME_NOT_TAKEN":   3,
+		"OUTCOME_TOO_MANY":    4,
+		"OUTCOME_CONNECTING":  5,
+		"OUTCOME_TOO_BIG":     6,
+		"OUTCOME_EXTENSION":   7,
+	}
+)
+
+func (x SendResponse_Outcome) Enum() *SendResponse_Outcome {
+	p := new(SendResponse_Outcome)
+	*p = x
+	return p
+}
+
+func (x SendResponse_Outcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SendResponse_Outcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_dataplane_v1alpha1_dataplane_proto_enumTypes[3].Descriptor()
+}
+
+func (SendResponse_Outcome) Type() protoreflect.EnumType {
+	return &file_dataplane_v1alpha1_dataplane_proto_enumTypes[3]
+}
+
+func (x SendResponse_Outcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SendResponse_Outcome.Descriptor instead.
+func (SendResponse_Outcome) EnumDescriptor() ([]byte, []int) {
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{27, 0}
+}
+
 type ApplyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Snapshot      *Snapshot              `protobuf:"bytes,1,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
@@ -1994,6 +2117,148 @@ func (x *DisconnectResponse) GetConnection() *Connection {
 	return nil
 }
 
+type SendRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Empty: whatever the uid is.
+	Uid  string           `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`
+	Type SendRequest_Type `protobuf:"varint,3,opt,name=type,proto3,enum=wsproxy.dataplane.v1alpha1.SendRequest_Type" json:"type,omitempty"`
+	// The payload. It is never logged.
+	Data []byte `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
+	// How long the message may wait for its place and for the client to take it, in
+	// milliseconds; at most 10,000. 0: it is not waited for.
+	PatienceMilliseconds int32 `protobuf:"varint,5,opt,name=patience_milliseconds,json=patienceMilliseconds,proto3" json:"patience_milliseconds,omitempty"`
+	// Everything is checked and nothing is sent.
+	DryRun bool `protobuf:"varint,6,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// As in DisconnectRequest, for the begin of the sending.
+	NotAfter      *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendRequest) Reset() {
+	*x = SendRequest{}
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendRequest) ProtoMessage() {}
+
+func (x *SendRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendRequest.ProtoReflect.Descriptor instead.
+func (*SendRequest) Descriptor() ([]byte, []int) {
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *SendRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SendRequest) GetUid() string {
+	if x != nil {
+		return x.Uid
+	}
+	return ""
+}
+
+func (x *SendRequest) GetType() SendRequest_Type {
+	if x != nil {
+		return x.Type
+	}
+	return SendRequest_TYPE_UNSPECIFIED
+}
+
+func (x *SendRequest) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *SendRequest) GetPatienceMilliseconds() int32 {
+	if x != nil {
+		return x.PatienceMilliseconds
+	}
+	return 0
+}
+
+func (x *SendRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *SendRequest) GetNotAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotAfter
+	}
+	return nil
+}
+
+type SendResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Outcome       SendResponse_Outcome   `protobuf:"varint,1,opt,name=outcome,proto3,enum=wsproxy.dataplane.v1alpha1.SendResponse_Outcome" json:"outcome,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendResponse) Reset() {
+	*x = SendResponse{}
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendResponse) ProtoMessage() {}
+
+func (x *SendResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendResponse.ProtoReflect.Descriptor instead.
+func (*SendResponse) Descriptor() ([]byte, []int) {
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *SendResponse) GetOutcome() SendResponse_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return SendResponse_OUTCOME_UNSPECIFIED
+}
+
 var File_dataplane_v1alpha1_dataplane_proto protoreflect.FileDescriptor
 
 const file_dataplane_v1alpha1_dataplane_proto_rawDesc = "" +
@@ -2149,7 +2414,30 @@ const file_dataplane_v1alpha1_dataplane_proto_rawDesc = "" +
 	"\x12DisconnectResponse\x12F\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\v2&.wsproxy.dataplane.v1alpha1.ConnectionR\n" +
-	"connection*o\n" +
+	"connection\"\xce\x02\n" +
+	"\vSendRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03uid\x18\x02 \x01(\tR\x03uid\x12@\n" +
+	"\x04type\x18\x03 \x01(\x0e2,.wsproxy.dataplane.v1alpha1.SendRequest.TypeR\x04type\x12\x12\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\x123\n" +
+	"\x15patience_milliseconds\x18\x05 \x01(\x05R\x14patienceMilliseconds\x12\x17\n" +
+	"\adry_run\x18\x06 \x01(\bR\x06dryRun\x127\n" +
+	"\tnot_after\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\"<\n" +
+	"\x04Type\x12\x14\n" +
+	"\x10TYPE_UNSPECIFIED\x10\x00\x12\r\n" +
+	"\tTYPE_TEXT\x10\x01\x12\x0f\n" +
+	"\vTYPE_BINARY\x10\x02\"\x98\x02\n" +
+	"\fSendResponse\x12J\n" +
+	"\aoutcome\x18\x01 \x01(\x0e20.wsproxy.dataplane.v1alpha1.SendResponse.OutcomeR\aoutcome\"\xbb\x01\n" +
+	"\aOutcome\x12\x17\n" +
+	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fOUTCOME_SENT\x10\x01\x12\x14\n" +
+	"\x10OUTCOME_IN_DOUBT\x10\x02\x12\x15\n" +
+	"\x11OUTCOME_NOT_TAKEN\x10\x03\x12\x14\n" +
+	"\x10OUTCOME_TOO_MANY\x10\x04\x12\x16\n" +
+	"\x12OUTCOME_CONNECTING\x10\x05\x12\x13\n" +
+	"\x0fOUTCOME_TOO_BIG\x10\x06\x12\x15\n" +
+	"\x11OUTCOME_EXTENSION\x10\a*o\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10PHASE_CONNECTING\x10\x01\x12\x0e\n" +
@@ -2160,12 +2448,13 @@ const file_dataplane_v1alpha1_dataplane_proto_rawDesc = "" +
 	"\rConfiguration\x12\\\n" +
 	"\x05Apply\x12(.wsproxy.dataplane.v1alpha1.ApplyRequest\x1a).wsproxy.dataplane.v1alpha1.ApplyResponse\x12_\n" +
 	"\x06Status\x12).wsproxy.dataplane.v1alpha1.StatusRequest\x1a*.wsproxy.dataplane.v1alpha1.StatusResponse\x12\\\n" +
-	"\x05Drain\x12(.wsproxy.dataplane.v1alpha1.DrainRequest\x1a).wsproxy.dataplane.v1alpha1.DrainResponse2\x91\x03\n" +
+	"\x05Drain\x12(.wsproxy.dataplane.v1alpha1.DrainRequest\x1a).wsproxy.dataplane.v1alpha1.DrainResponse2\xec\x03\n" +
 	"\vConnections\x12V\n" +
 	"\x03Get\x12&.wsproxy.dataplane.v1alpha1.GetRequest\x1a'.wsproxy.dataplane.v1alpha1.GetResponse\x12[\n" +
 	"\x04List\x12'.wsproxy.dataplane.v1alpha1.ListRequest\x1a(.wsproxy.dataplane.v1alpha1.ListResponse0\x01\x12k\n" +
 	"\n" +
-	"Disconnect\x12-.wsproxy.dataplane.v1alpha1.DisconnectRequest\x1a..wsproxy.dataplane.v1alpha1.DisconnectResponse\x12`\n" +
+	"Disconnect\x12-.wsproxy.dataplane.v1alpha1.DisconnectRequest\x1a..wsproxy.dataplane.v1alpha1.DisconnectResponse\x12Y\n" +
+	"\x04Send\x12'.wsproxy.dataplane.v1alpha1.SendRequest\x1a(.wsproxy.dataplane.v1alpha1.SendResponse\x12`\n" +
 	"\x05Watch\x12(.wsproxy.dataplane.v1alpha1.WatchRequest\x1a).wsproxy.dataplane.v1alpha1.WatchResponse(\x010\x01BEZCgithub.com/wsproxy/wsproxy/api/dataplane/v1alpha1;dataplanev1alpha1b\x06proto3"
 
 var (
@@ -2180,82 +2469,91 @@ func file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP() []byte {
 	return file_dataplane_v1alpha1_dataplane_proto_rawDescData
 }
 
-var file_dataplane_v1alpha1_dataplane_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_dataplane_v1alpha1_dataplane_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_dataplane_v1alpha1_dataplane_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_dataplane_v1alpha1_dataplane_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_dataplane_v1alpha1_dataplane_proto_goTypes = []any{
 	(Phase)(0),                    // 0: wsproxy.dataplane.v1alpha1.Phase
 	(Change_Kind)(0),              // 1: wsproxy.dataplane.v1alpha1.Change.Kind
-	(*ApplyRequest)(nil),          // 2: wsproxy.dataplane.v1alpha1.ApplyRequest
-	(*ApplyResponse)(nil),         // 3: wsproxy.dataplane.v1alpha1.ApplyResponse
-	(*StatusRequest)(nil),         // 4: wsproxy.dataplane.v1alpha1.StatusRequest
-	(*StatusResponse)(nil),        // 5: wsproxy.dataplane.v1alpha1.StatusResponse
-	(*DrainRequest)(nil),          // 6: wsproxy.dataplane.v1alpha1.DrainRequest
-	(*DrainResponse)(nil),         // 7: wsproxy.dataplane.v1alpha1.DrainResponse
-	(*Snapshot)(nil),              // 8: wsproxy.dataplane.v1alpha1.Snapshot
-	(*Settings)(nil),              // 9: wsproxy.dataplane.v1alpha1.Settings
-	(*Reconnect)(nil),             // 10: wsproxy.dataplane.v1alpha1.Reconnect
-	(*Limits)(nil),                // 11: wsproxy.dataplane.v1alpha1.Limits
-	(*Drain)(nil),                 // 12: wsproxy.dataplane.v1alpha1.Drain
-	(*Listen)(nil),                // 13: wsproxy.dataplane.v1alpha1.Listen
-	(*Upstream)(nil),              // 14: wsproxy.dataplane.v1alpha1.Upstream
-	(*Endpoint)(nil),              // 15: wsproxy.dataplane.v1alpha1.Endpoint
-	(*UpstreamTLS)(nil),           // 16: wsproxy.dataplane.v1alpha1.UpstreamTLS
-	(*Connection)(nil),            // 17: wsproxy.dataplane.v1alpha1.Connection
-	(*Traffic)(nil),               // 18: wsproxy.dataplane.v1alpha1.Traffic
-	(*GetRequest)(nil),            // 19: wsproxy.dataplane.v1alpha1.GetRequest
-	(*GetResponse)(nil),           // 20: wsproxy.dataplane.v1alpha1.GetResponse
-	(*ListRequest)(nil),           // 21: wsproxy.dataplane.v1alpha1.ListRequest
-	(*ListResponse)(nil),          // 22: wsproxy.dataplane.v1alpha1.ListResponse
-	(*WatchRequest)(nil),          // 23: wsproxy.dataplane.v1alpha1.WatchRequest
-	(*WatchResponse)(nil),         // 24: wsproxy.dataplane.v1alpha1.WatchResponse
-	(*Change)(nil),                // 25: wsproxy.dataplane.v1alpha1.Change
-	(*DisconnectRequest)(nil),     // 26: wsproxy.dataplane.v1alpha1.DisconnectRequest
-	(*DisconnectResponse)(nil),    // 27: wsproxy.dataplane.v1alpha1.DisconnectResponse
-	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
+	(SendRequest_Type)(0),         // 2: wsproxy.dataplane.v1alpha1.SendRequest.Type
+	(SendResponse_Outcome)(0),     // 3: wsproxy.dataplane.v1alpha1.SendResponse.Outcome
+	(*ApplyRequest)(nil),          // 4: wsproxy.dataplane.v1alpha1.ApplyRequest
+	(*ApplyResponse)(nil),         // 5: wsproxy.dataplane.v1alpha1.ApplyResponse
+	(*StatusRequest)(nil),         // 6: wsproxy.dataplane.v1alpha1.StatusRequest
+	(*StatusResponse)(nil),        // 7: wsproxy.dataplane.v1alpha1.StatusResponse
+	(*DrainRequest)(nil),          // 8: wsproxy.dataplane.v1alpha1.DrainRequest
+	(*DrainResponse)(nil),         // 9: wsproxy.dataplane.v1alpha1.DrainResponse
+	(*Snapshot)(nil),              // 10: wsproxy.dataplane.v1alpha1.Snapshot
+	(*Settings)(nil),              // 11: wsproxy.dataplane.v1alpha1.Settings
+	(*Reconnect)(nil),             // 12: wsproxy.dataplane.v1alpha1.Reconnect
+	(*Limits)(nil),                // 13: wsproxy.dataplane.v1alpha1.Limits
+	(*Drain)(nil),                 // 14: wsproxy.dataplane.v1alpha1.Drain
+	(*Listen)(nil),                // 15: wsproxy.dataplane.v1alpha1.Listen
+	(*Upstream)(nil),              // 16: wsproxy.dataplane.v1alpha1.Upstream
+	(*Endpoint)(nil),              // 17: wsproxy.dataplane.v1alpha1.Endpoint
+	(*UpstreamTLS)(nil),           // 18: wsproxy.dataplane.v1alpha1.UpstreamTLS
+	(*Connection)(nil),            // 19: wsproxy.dataplane.v1alpha1.Connection
+	(*Traffic)(nil),               // 20: wsproxy.dataplane.v1alpha1.Traffic
+	(*GetRequest)(nil),            // 21: wsproxy.dataplane.v1alpha1.GetRequest
+	(*GetResponse)(nil),           // 22: wsproxy.dataplane.v1alpha1.GetResponse
+	(*ListRequest)(nil),           // 23: wsproxy.dataplane.v1alpha1.ListRequest
+	(*ListResponse)(nil),          // 24: wsproxy.dataplane.v1alpha1.ListResponse
+	(*WatchRequest)(nil),          // 25: wsproxy.dataplane.v1alpha1.WatchRequest
+	(*WatchResponse)(nil),         // 26: wsproxy.dataplane.v1alpha1.WatchResponse
+	(*Change)(nil),                // 27: wsproxy.dataplane.v1alpha1.Change
+	(*DisconnectRequest)(nil),     // 28: wsproxy.dataplane.v1alpha1.DisconnectRequest
+	(*DisconnectResponse)(nil),    // 29: wsproxy.dataplane.v1alpha1.DisconnectResponse
+	(*SendRequest)(nil),           // 30: wsproxy.dataplane.v1alpha1.SendRequest
+	(*SendResponse)(nil),          // 31: wsproxy.dataplane.v1alpha1.SendResponse
+	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
 }
 var file_dataplane_v1alpha1_dataplane_proto_depIdxs = []int32{
-	8,  // 0: wsproxy.dataplane.v1alpha1.ApplyRequest.snapshot:type_name -> wsproxy.dataplane.v1alpha1.Snapshot
-	9,  // 1: wsproxy.dataplane.v1alpha1.Snapshot.settings:type_name -> wsproxy.dataplane.v1alpha1.Settings
-	10, // 2: wsproxy.dataplane.v1alpha1.Snapshot.reconnect:type_name -> wsproxy.dataplane.v1alpha1.Reconnect
-	11, // 3: wsproxy.dataplane.v1alpha1.Snapshot.limits:type_name -> wsproxy.dataplane.v1alpha1.Limits
-	12, // 4: wsproxy.dataplane.v1alpha1.Snapshot.drain:type_name -> wsproxy.dataplane.v1alpha1.Drain
-	13, // 5: wsproxy.dataplane.v1alpha1.Snapshot.listen:type_name -> wsproxy.dataplane.v1alpha1.Listen
-	14, // 6: wsproxy.dataplane.v1alpha1.Snapshot.upstream:type_name -> wsproxy.dataplane.v1alpha1.Upstream
-	15, // 7: wsproxy.dataplane.v1alpha1.Upstream.endpoints:type_name -> wsproxy.dataplane.v1alpha1.Endpoint
-	16, // 8: wsproxy.dataplane.v1alpha1.Upstream.tls:type_name -> wsproxy.dataplane.v1alpha1.UpstreamTLS
-	28, // 9: wsproxy.dataplane.v1alpha1.Connection.connected_at:type_name -> google.protobuf.Timestamp
+	10, // 0: wsproxy.dataplane.v1alpha1.ApplyRequest.snapshot:type_name -> wsproxy.dataplane.v1alpha1.Snapshot
+	11, // 1: wsproxy.dataplane.v1alpha1.Snapshot.settings:type_name -> wsproxy.dataplane.v1alpha1.Settings
+	12, // 2: wsproxy.dataplane.v1alpha1.Snapshot.reconnect:type_name -> wsproxy.dataplane.v1alpha1.Reconnect
+	13, // 3: wsproxy.dataplane.v1alpha1.Snapshot.limits:type_name -> wsproxy.dataplane.v1alpha1.Limits
+	14, // 4: wsproxy.dataplane.v1alpha1.Snapshot.drain:type_name -> wsproxy.dataplane.v1alpha1.Drain
+	15, // 5: wsproxy.dataplane.v1alpha1.Snapshot.listen:type_name -> wsproxy.dataplane.v1alpha1.Listen
+	16, // 6: wsproxy.dataplane.v1alpha1.Snapshot.upstream:type_name -> wsproxy.dataplane.v1alpha1.Upstream
+	17, // 7: wsproxy.dataplane.v1alpha1.Upstream.endpoints:type_name -> wsproxy.dataplane.v1alpha1.Endpoint
+	18, // 8: wsproxy.dataplane.v1alpha1.Upstream.tls:type_name -> wsproxy.dataplane.v1alpha1.UpstreamTLS
+	32, // 9: wsproxy.dataplane.v1alpha1.Connection.connected_at:type_name -> google.protobuf.Timestamp
 	0,  // 10: wsproxy.dataplane.v1alpha1.Connection.phase:type_name -> wsproxy.dataplane.v1alpha1.Phase
-	28, // 11: wsproxy.dataplane.v1alpha1.Connection.last_active_at:type_name -> google.protobuf.Timestamp
-	18, // 12: wsproxy.dataplane.v1alpha1.Connection.from_client:type_name -> wsproxy.dataplane.v1alpha1.Traffic
-	18, // 13: wsproxy.dataplane.v1alpha1.Connection.from_upstream:type_name -> wsproxy.dataplane.v1alpha1.Traffic
-	28, // 14: wsproxy.dataplane.v1alpha1.Connection.closing_since:type_name -> google.protobuf.Timestamp
-	17, // 15: wsproxy.dataplane.v1alpha1.GetResponse.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
-	17, // 16: wsproxy.dataplane.v1alpha1.ListResponse.connections:type_name -> wsproxy.dataplane.v1alpha1.Connection
-	25, // 17: wsproxy.dataplane.v1alpha1.WatchResponse.changes:type_name -> wsproxy.dataplane.v1alpha1.Change
+	32, // 11: wsproxy.dataplane.v1alpha1.Connection.last_active_at:type_name -> google.protobuf.Timestamp
+	20, // 12: wsproxy.dataplane.v1alpha1.Connection.from_client:type_name -> wsproxy.dataplane.v1alpha1.Traffic
+	20, // 13: wsproxy.dataplane.v1alpha1.Connection.from_upstream:type_name -> wsproxy.dataplane.v1alpha1.Traffic
+	32, // 14: wsproxy.dataplane.v1alpha1.Connection.closing_since:type_name -> google.protobuf.Timestamp
+	19, // 15: wsproxy.dataplane.v1alpha1.GetResponse.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
+	19, // 16: wsproxy.dataplane.v1alpha1.ListResponse.connections:type_name -> wsproxy.dataplane.v1alpha1.Connection
+	27, // 17: wsproxy.dataplane.v1alpha1.WatchResponse.changes:type_name -> wsproxy.dataplane.v1alpha1.Change
 	1,  // 18: wsproxy.dataplane.v1alpha1.Change.kind:type_name -> wsproxy.dataplane.v1alpha1.Change.Kind
-	17, // 19: wsproxy.dataplane.v1alpha1.Change.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
+	19, // 19: wsproxy.dataplane.v1alpha1.Change.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
 	0,  // 20: wsproxy.dataplane.v1alpha1.Change.before:type_name -> wsproxy.dataplane.v1alpha1.Phase
-	28, // 21: wsproxy.dataplane.v1alpha1.DisconnectRequest.not_after:type_name -> google.protobuf.Timestamp
-	17, // 22: wsproxy.dataplane.v1alpha1.DisconnectResponse.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
-	2,  // 23: wsproxy.dataplane.v1alpha1.Configuration.Apply:input_type -> wsproxy.dataplane.v1alpha1.ApplyRequest
-	4,  // 24: wsproxy.dataplane.v1alpha1.Configuration.Status:input_type -> wsproxy.dataplane.v1alpha1.StatusRequest
-	6,  // 25: wsproxy.dataplane.v1alpha1.Configuration.Drain:input_type -> wsproxy.dataplane.v1alpha1.DrainRequest
-	19, // 26: wsproxy.dataplane.v1alpha1.Connections.Get:input_type -> wsproxy.dataplane.v1alpha1.GetRequest
-	21, // 27: wsproxy.dataplane.v1alpha1.Connections.List:input_type -> wsproxy.dataplane.v1alpha1.ListRequest
-	26, // 28: wsproxy.dataplane.v1alpha1.Connections.Disconnect:input_type -> wsproxy.dataplane.v1alpha1.DisconnectRequest
-	23, // 29: wsproxy.dataplane.v1alpha1.Connections.Watch:input_type -> wsproxy.dataplane.v1alpha1.WatchRequest
-	3,  // 30: wsproxy.dataplane.v1alpha1.Configuration.Apply:output_type -> wsproxy.dataplane.v1alpha1.ApplyResponse
-	5,  // 31: wsproxy.dataplane.v1alpha1.Configuration.Status:output_type -> wsproxy.dataplane.v1alpha1.StatusResponse
-	7,  // 32: wsproxy.dataplane.v1alpha1.Configuration.Drain:output_type -> wsproxy.dataplane.v1alpha1.DrainResponse
-	20, // 33: wsproxy.dataplane.v1alpha1.Connections.Get:output_type -> wsproxy.dataplane.v1alpha1.GetResponse
-	22, // 34: wsproxy.dataplane.v1alpha1.Connections.List:output_type -> wsproxy.dataplane.v1alpha1.ListResponse
-	27, // 35: wsproxy.dataplane.v1alpha1.Connections.Disconnect:output_type -> wsproxy.dataplane.v1alpha1.DisconnectResponse
-	24, // 36: wsproxy.dataplane.v1alpha1.Connections.Watch:output_type -> wsproxy.dataplane.v1alpha1.WatchResponse
-	30, // [30:37] is the sub-list for method output_type
-	23, // [23:30] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	32, // 21: wsproxy.dataplane.v1alpha1.DisconnectRequest.not_after:type_name -> google.protobuf.Timestamp
+	19, // 22: wsproxy.dataplane.v1alpha1.DisconnectResponse.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
+	2,  // 23: wsproxy.dataplane.v1alpha1.SendRequest.type:type_name -> wsproxy.dataplane.v1alpha1.SendRequest.Type
+	32, // 24: wsproxy.dataplane.v1alpha1.SendRequest.not_after:type_name -> google.protobuf.Timestamp
+	3,  // 25: wsproxy.dataplane.v1alpha1.SendResponse.outcome:type_name -> wsproxy.dataplane.v1alpha1.SendResponse.Outcome
+	4,  // 26: wsproxy.dataplane.v1alpha1.Configuration.Apply:input_type -> wsproxy.dataplane.v1alpha1.ApplyRequest
+	6,  // 27: wsproxy.dataplane.v1alpha1.Configuration.Status:input_type -> wsproxy.dataplane.v1alpha1.StatusRequest
+	8,  // 28: wsproxy.dataplane.v1alpha1.Configuration.Drain:input_type -> wsproxy.dataplane.v1alpha1.DrainRequest
+	21, // 29: wsproxy.dataplane.v1alpha1.Connections.Get:input_type -> wsproxy.dataplane.v1alpha1.GetRequest
+	23, // 30: wsproxy.dataplane.v1alpha1.Connections.List:input_type -> wsproxy.dataplane.v1alpha1.ListRequest
+	28, // 31: wsproxy.dataplane.v1alpha1.Connections.Disconnect:input_type -> wsproxy.dataplane.v1alpha1.DisconnectRequest
+	30, // 32: wsproxy.dataplane.v1alpha1.Connections.Send:input_type -> wsproxy.dataplane.v1alpha1.SendRequest
+	25, // 33: wsproxy.dataplane.v1alpha1.Connections.Watch:input_type -> wsproxy.dataplane.v1alpha1.WatchRequest
+	5,  // 34: wsproxy.dataplane.v1alpha1.Configuration.Apply:output_type -> wsproxy.dataplane.v1alpha1.ApplyResponse
+	7,  // 35: wsproxy.dataplane.v1alpha1.Configuration.Status:output_type -> wsproxy.dataplane.v1alpha1.StatusResponse
+	9,  // 36: wsproxy.dataplane.v1alpha1.Configuration.Drain:output_type -> wsproxy.dataplane.v1alpha1.DrainResponse
+	22, // 37: wsproxy.dataplane.v1alpha1.Connections.Get:output_type -> wsproxy.dataplane.v1alpha1.GetResponse
+	24, // 38: wsproxy.dataplane.v1alpha1.Connections.List:output_type -> wsproxy.dataplane.v1alpha1.ListResponse
+	29, // 39: wsproxy.dataplane.v1alpha1.Connections.Disconnect:output_type -> wsproxy.dataplane.v1alpha1.DisconnectResponse
+	31, // 40: wsproxy.dataplane.v1alpha1.Connections.Send:output_type -> wsproxy.dataplane.v1alpha1.SendResponse
+	26, // 41: wsproxy.dataplane.v1alpha1.Connections.Watch:output_type -> wsproxy.dataplane.v1alpha1.WatchResponse
+	34, // [34:42] is the sub-list for method output_type
+	26, // [26:34] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_dataplane_v1alpha1_dataplane_proto_init() }
@@ -2268,8 +2566,8 @@ func file_dataplane_v1alpha1_dataplane_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dataplane_v1alpha1_dataplane_proto_rawDesc), len(file_dataplane_v1alpha1_dataplane_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   26,
+			NumEnums:      4,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -243,6 +243,7 @@ const (
 	Connections_Get_FullMethodName        = "/wsproxy.dataplane.v1alpha1.Connections/Get"
 	Connections_List_FullMethodName       = "/wsproxy.dataplane.v1alpha1.Connections/List"
 	Connections_Disconnect_FullMethodName = "/wsproxy.dataplane.v1alpha1.Connections/Disconnect"
+	Connections_Send_FullMethodName       = "/wsproxy.dataplane.v1alpha1.Connections/Send"
 	Connections_Watch_FullMethodName      = "/wsproxy.dataplane.v1alpha1.Connections/Watch"
 )
 
@@ -250,7 +251,8 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Connections reads and ends the live connections of one pod.
+// Connections reads and ends the live connections of one pod, and sends to their
+// clients.
 type ConnectionsClient interface {
 	// Get answers with one connection. Errors: NOT_FOUND.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
@@ -265,6 +267,15 @@ type ConnectionsClient interface {
 	// request is not the connection's; INVALID_ARGUMENT for a code or a reason
 	// that RFC 6455 forbids, naming the field; DEADLINE_EXCEEDED after not_after.
 	Disconnect(ctx context.Context, in *DisconnectRequest, opts ...grpc.CallOption) (*DisconnectResponse, error)
+	// Send sends one message to the client of a connection and answers with what
+	// became of it. It is written between two messages of the upstream, in the order
+	// of the sending, also while the client is held, and never compressed. Errors:
+	// NOT_FOUND; FAILED_PRECONDITION where the connection is closing, or ended before
+	// all of the message was written; ABORTED where the uid of the request is not the
+	// connection's; INVALID_ARGUMENT for a text that is not UTF-8 and for an unknown
+	// type; DEADLINE_EXCEEDED after not_after. After an error the client does not get
+	// the message.
+	Send(ctx context.Context, in *SendRequest, opts ...grpc.CallOption) (*SendResponse, error)
 	// Watch streams the changes of connections in ascending order of their stamps,
 	// and reports of the clock: with every change, every 250 ms whether there was one
 	// or not, and at once when asked. It ends where the first request says so, where
@@ -324,6 +335,16 @@ func (c *connectionsClient) Disconnect(ctx context.Context, in *DisconnectReques
 	return out, nil
 }
 
+func (c *connectionsClient) Send(ctx context.Context, in *SendRequest, opts ...grpc.CallOption) (*SendResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SendResponse)
+	err := c.cc.Invoke(ctx, Connections_Send_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *connectionsClient) Watch(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WatchRequest, WatchResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &Connections_ServiceDesc.Streams[1], Connections_Watch_FullMethodName, cOpts...)
@@ -341,7 +362,8 @@ type Connections_WatchClient = grpc.BidiStreamingClient[WatchRequest, WatchRespo
 // All implementations must embed UnimplementedConnectionsServer
 // for forward compatibility.
 //
-// Connections reads and ends the live connections of one pod.
+// Connections reads and ends the live connections of one pod, and sends to their
+// clients.
 type ConnectionsServer interface {
 	// Get answers with one connection. Errors: NOT_FOUND.
 	Get(context.Context, *GetRequest) (*GetResponse, error)
@@ -356,6 +378,15 @@ type ConnectionsServer interface {
 	// request is not the connection's; INVALID_ARGUMENT for a code or a reason
 	// that RFC 6455 forbids, naming the field; DEADLINE_EXCEEDED after not_after.
 	Disconnect(context.Context, *DisconnectRequest) (*DisconnectResponse, error)
+	// Send sends one message to the client of a connection and answers with what
+	// became of it. It is written between two messages of the upstream, in the order
+	// of the sending, also while the client is held, and never compressed. Errors:
+	// NOT_FOUND; FAILED_PRECONDITION where the connection is closing, or ended before
+	// all of the message was written; ABORTED where the uid of the request is not the
+	// connection's; INVALID_ARGUMENT for a text that is not UTF-8 and for an unknown
+	// type; DEADLINE_EXCEEDED after not_after. After an error the client does not get
+	// the message.
+	Send(context.Context, *SendRequest) (*SendResponse, error)
 	// Watch streams the changes of connections in ascending order of their stamps,
 	// and reports of the clock: with every change, every 250 ms whether there was one
 	// or not, and at once when asked. It ends where the first request says so, where
@@ -384,6 +415,9 @@ func (UnimplementedConnectionsServer) List(*ListRequest, grpc.ServerStreamingSer
 }
 func (UnimplementedConnectionsServer) Disconnect(context.Context, *DisconnectRequest) (*DisconnectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Disconnect not implemented")
+}
+func (UnimplementedConnectionsServer) Send(context.Context, *SendRequest) (*SendResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Send not implemented")
 }
 func (UnimplementedConnectionsServer) Watch(grpc.BidiStreamingServer[WatchRequest, WatchResponse]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
@@ -456,6 +490,24 @@ func _Connections_Disconnect_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Connections_Send_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SendRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ConnectionsServer).Send(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Connections_Send_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ConnectionsServer).Send(ctx, req.(*SendRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Connections_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(ConnectionsServer).Watch(&grpc.GenericServerStream[WatchRequest, WatchResponse]{ServerStream: stream})
 }
@@ -477,6 +529,10 @@ var Connections_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Disconnect",
 			Handler:    _Connections_Disconnect_Handler,
+		},
+		{
+			MethodName: "Send",
+			Handler:    _Connections_Send_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -38,12 +38,6 @@ func (c *Conn) Lost(now Instant, side Side, how Lossage) {
 		c.detach()
 	}
 	leg.gone = true
-	if side == Client {
-		c.dropWaiting()
-		if !leg.out.taken {
-			c.dropReady(Dropped)
-		}
-	}
 	leg.out.dropQueue()
 	if side == Client && how == Silence {
 		c.effects.reset[side] = true

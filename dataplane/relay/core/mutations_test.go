@@ -308,8 +308,8 @@ var mutations = []mutation{
 	{"of what was being written when it ended nothing is said", SendsAnswered, "closing.go", []string{
 		"c.dropReady(InDoubt)", "_ = InDoubt",
 	}},
-	{"of what a lost client was not sent nothing is said", SendsAnswered, "loss.go", []string{
-		"		c.dropWaiting()\n", "",
+	{"of what a broken socket did not take nothing is said", SendsAnswered, "output.go", []string{
+		"			c.dropReady(Dropped)\n", "",
 	}},
 	{"any number of messages waits for the client", BoundedMemory, "send.go", []string{
 		"len(s.waiting)+len(s.ready) == maxSends ||", "",

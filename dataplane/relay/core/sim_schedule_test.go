@@ -47,6 +47,7 @@ type sim struct {
 	finishing bool
 	model     simModel
 	kept      simKept
+	sending   bool // messages are sent to the client
 	sends     []*simSend
 	fates     [simInDoubt + 1]int
 
@@ -73,6 +74,7 @@ func newSim(seed uint64, traced bool) *sim {
 	if !s.friendly && rng.IntN(8) == 0 {
 		s.movable, terms.NotReconnectable = false, "CompressionContext"
 	}
+	s.sending = rng.IntN(3) == 0
 	settings := s.settings
 	s.conn = New(s.now, &settings, terms, rng.Uint64)
 	s.client = s.newPeer(Client, "client")
@@ -191,9 +193,9 @@ func (s *sim) lull() {
 func (s *sim) step() {
 	side := Side(s.rng.IntN(2))
 	peer := s.peer(side)
-	if s.rng.IntN(20) == 0 {
+	if s.sending && s.rng.IntN(20) == 0 {
 		s.send()
-	} else if s.rng.IntN(60) == 0 {
+	} else if s.sending && s.rng.IntN(60) == 0 {
 		s.withdraw()
 	}
 	n := s.rng.IntN(100)

@@ -120,8 +120,8 @@ func (s *sim) waitingSends() (n int) {
 // checkSendsKept holds after every step.
 func (s *sim) checkSendsKept() {
 	switch waiting, kept := s.waitingSends(), s.conn.sends(); {
-	case waiting > 0 && s.conn.Phase() == Done:
-		s.fault(SendsAnswered, "done, and nothing is known of %d messages", waiting)
+	case waiting > 0 && (s.conn.Phase() == Done || s.conn.legs[Client].out.broken):
+		s.fault(SendsAnswered, "nothing more is written to the client, and nothing is known of %d messages", waiting)
 	case waiting > maxSends:
 		s.fault(BoundedMemory, "%d messages wait for the client", waiting)
 	case waiting == 0 && kept != nil:
