@@ -5,7 +5,6 @@ package apiserver
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -74,13 +73,6 @@ func (c *connection) Send(ctx context.Context, message registry.Send) error {
 		c.sent = append(c.sent, message)
 	}
 	return ctx.Err()
-}
-
-// messages returns what was sent to the client.
-func (c *connection) messages() []registry.Send {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Clone(c.sent)
 }
 
 // ended returns how the connection was disconnected, if it was.
