@@ -88,9 +88,12 @@ func (k *Keeper) look() {
 	switch {
 	case now.Sub(k.last) < later:
 		time.AfterFunc(interval, k.look)
-	case now.Sub(k.stirred) < patience || worthIt(used):
+	case now.Sub(k.stirred) < patience || now.Before(k.notBefore):
 		time.AfterFunc(seldom, k.look)
 	default:
+		// What has become garbage without anything being allocated is not seen by
+		// looking: the past of connections, among others.
+		k.collect()
 		k.awake.Store(false)
 		if k.happened.Load() != happened && k.awake.CompareAndSwap(false, true) {
 			time.AfterFunc(interval, k.look) // It happened while this look was under way.

@@ -158,6 +158,20 @@ func TestWhatHasToWaitIsNotForgotten(t *testing.T) {
 	})
 }
 
+func TestWhatBecameGarbageUnseenIsCollectedInTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &process{usage: usage{live: 10 << 20}}
+		p.keeper().Note()
+		if collected, _ := p.after(patience - later); len(collected) != 0 {
+			t.Fatalf("collected %d times without a reason", len(collected))
+		}
+		p.after(2 * later)
+		if collected, _ := p.after(time.Hour); len(collected) != 1 {
+			t.Errorf("collected %d times", len(collected))
+		}
+	})
+}
+
 func TestASlowTrickleOfGarbageIsCollected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &process{usage: usage{live: 16 << 20}}
