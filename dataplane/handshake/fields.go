@@ -4,7 +4,6 @@
 package handshake
 
 import (
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -70,7 +69,13 @@ func isReserved(name string) bool {
 // spelling of RFC 6455, because there are peers who compare with it. What would
 // not be one well-formed line is left out.
 func AppendHeader(b []byte, header http.Header) []byte {
-	for _, name := range slices.Sorted(maps.Keys(header)) {
+	var few [32]string // Mostly there are no more, and sorting them takes no memory.
+	names := few[:0]
+	for name := range header {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
 		if !isToken(name) {
 			continue
 		}

@@ -43,7 +43,15 @@ type Head struct {
 // anew). Where autoReconnect is on, each offer of permessage-deflate also asks
 // for client_no_context_takeover.
 func NewHead(r *http.Request, cfg *config.Config, id string) *Head {
-	header := r.Header.Clone()
+	own := *r
+	own.Header = r.Header.Clone()
+	return TakeHead(&own, cfg, id)
+}
+
+// TakeHead is NewHead for a request that nobody needs any more: its header becomes
+// that of the head.
+func TakeHead(r *http.Request, cfg *config.Config, id string) *Head {
+	header := r.Header
 	RemoveHopByHop(header)
 	// There is no body.
 	header.Del("Content-Length")

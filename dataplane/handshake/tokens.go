@@ -34,14 +34,15 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-func isTokenByte(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		return true
-	default:
-		return strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+func isTokenByte(c byte) bool { return tokenBytes[c] }
+
+// tokenBytes are tchar of RFC 9110 section 5.6.2.
+var tokenBytes = func() (is [256]bool) {
+	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+		is[c] = true
 	}
-}
+	return is
+}()
 
 // isFieldValue reports whether s may stand in a header field: RFC 9110 section
 // 5.5 forbids the control characters, above all CR, LF and NUL, with which one

@@ -186,7 +186,7 @@ func (a *arrival) admit(text string) {
 	}
 	a.text, a.plain, a.read = text, plain, nil
 	a.conn = s.admit(r, address, a.end)
-	a.head = handshake.NewHead(r, cfg, a.conn.id.Name())
+	a.head = handshake.TakeHead(r, cfg, a.conn.id.Name())
 	a.guest.SetDeadline(a.guest.Now().Add(cfg.ConnectTimeout))
 
 	var err error
@@ -218,7 +218,7 @@ func (a *arrival) dial() {
 	case cause != nil:
 		a.fail(stage, *cause)
 		return
-	case g.HungUp(core.Client) && g.Waiting(core.Client) == 0:
+	case g.Left(core.Client):
 		a.lose("client left before it was answered")
 		return
 	case g.Deadline() <= g.Now():

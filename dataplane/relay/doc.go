@@ -11,7 +11,9 @@
 //
 // What all connections share is here: who a connection is (conn.go), what is said
 // of it (describe.go, report.go), how it gets its upstreams (handshake.go,
-// reconnect.go), how all of them end (drain.go). What moves its bytes is a driver:
+// reconnect.go), how all of them end (drain.go). On Linux door_linux.go accepts
+// clients, and arrival_linux.go gets those with plain handshakes their upstream
+// without a goroutine; door.go says what becomes of the others. What moves its bytes is a driver:
 // relay/driver is the seam, relay/loop and relay/pump are the two that there are,
 // and drivers.go is where one is chosen.
 package relay

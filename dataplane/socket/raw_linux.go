@@ -4,11 +4,12 @@
 package socket
 
 import (
-	"errors"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,20 +17,26 @@ import (
 // Sockets that Go's own poller does not know, for those who have one themselves.
 // They are as package net makes them: not blocking, closed on exec, and without
 // Nagle's algorithm.
+//
+// None of the system calls here ever waits, but on the loopback they do the other
+// side's work, too. Go's scheduler is therefore not told of them (RawSyscall): it
+// would take the processor away in the middle.
 
 // Accept accepts from a listener's descriptor, and says who it was. It returns
 // unix.EAGAIN where nobody has come.
 func Accept(listener int) (fd int, from netip.AddrPort, err error) {
 	for {
-		fd, address, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		switch {
-		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
-			continue // The second is of one who has left already.
-		case err != nil:
-			return -1, netip.AddrPort{}, err
+		var address unix.RawSockaddrAny
+		size := uint32(unsafe.Sizeof(address))
+		n, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), uintptr(unsafe.Pointer(&address)), uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0) // #nosec G103 -- see above.
+		switch errno {
+		case 0:
+			noDelay(int(n))
+			return int(n), addrPort(&address), nil
+		case unix.EINTR, unix.ECONNABORTED: // The second is of one who has left already.
+		default:
+			return -1, netip.AddrPort{}, errno
 		}
-		noDelay(fd)
-		return fd, addrPort(address), nil
 	}
 }
 
@@ -37,31 +44,52 @@ func Accept(listener int) (fd int, from netip.AddrPort, err error) {
 // fails with unix.EAGAIN until it is connected, and then with what went wrong.
 func Connect(to netip.AddrPort, reuseAddr bool) (fd int, err error) {
 	family := unix.AF_INET6
-	var address unix.Sockaddr = &unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()}
 	if to.Addr().Is4() {
-		family, address = unix.AF_INET, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}
+		family = unix.AF_INET
 	}
-	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, os.NewSyscallError("socket", err)
+	n, _, errno := unix.RawSyscall(unix.SYS_SOCKET, uintptr(family), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if errno != 0 {
+		return -1, os.NewSyscallError("socket", errno)
 	}
+	fd = int(n)
 	if reuseAddr { // The kernel's default is off.
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
-			_ = unix.Close(fd) // The error that counts is err.
-			return -1, os.NewSyscallError("setsockopt SO_REUSEADDR", err)
+		if errno := set(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); errno != 0 {
+			_ = unix.Close(fd) // The error that counts is errno.
+			return -1, os.NewSyscallError("setsockopt SO_REUSEADDR", errno)
 		}
 	}
 	noDelay(fd)
-	if err := unix.Connect(fd, address); err != nil && !errors.Is(err, unix.EINPROGRESS) && !errors.Is(err, unix.EINTR) {
-		_ = unix.Close(fd)
-		return -1, os.NewSyscallError("connect", err)
+	switch errno := connect(fd, to); errno {
+	case 0, unix.EINPROGRESS, unix.EINTR:
+		return fd, nil
+	default:
+		_ = unix.Close(fd) // As above.
+		return -1, os.NewSyscallError("connect", errno)
 	}
-	return fd, nil
+}
+
+func connect(fd int, to netip.AddrPort) unix.Errno {
+	var address unsafe.Pointer
+	var size uintptr
+	if to.Addr().Is4() {
+		a := &unix.RawSockaddrInet4{Family: unix.AF_INET, Port: swapped(to.Port()), Addr: to.Addr().As4()}
+		address, size = unsafe.Pointer(a), unsafe.Sizeof(*a) // #nosec G103 -- what the kernel wants.
+	} else {
+		a := &unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: swapped(to.Port()), Addr: to.Addr().As16()}
+		address, size = unsafe.Pointer(a), unsafe.Sizeof(*a) // #nosec G103 -- as above.
+	}
+	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(address), size)
+	return errno
 }
 
 // noDelay switches Nagle's algorithm off. Where it fails the socket is broken, and
 // who reads from it finds out.
-func noDelay(fd int) { _ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }
+func noDelay(fd int) { _ = set(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }
+
+func set(fd, level, option int, value int32) unix.Errno {
+	_, _, errno := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(option), uintptr(unsafe.Pointer(&value)), unsafe.Sizeof(value), 0) // #nosec G103 -- see above.
+	return errno
+}
 
 // Conn makes a descriptor a net.Conn of package net. The descriptor is closed, also
 // where there is an error.
@@ -75,13 +103,23 @@ func Conn(fd int) (net.Conn, error) {
 	return conn, nil
 }
 
-func addrPort(address unix.Sockaddr) netip.AddrPort {
-	switch a := address.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)) // #nosec G115 -- a port.
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port)) // #nosec G115 -- as above.
+func addrPort(address *unix.RawSockaddrAny) netip.AddrPort {
+	switch address.Addr.Family {
+	case unix.AF_INET:
+		a := (*unix.RawSockaddrInet4)(unsafe.Pointer(address)) // #nosec G103 -- the family says that it is one.
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), swapped(a.Port))
+	case unix.AF_INET6:
+		a := (*unix.RawSockaddrInet6)(unsafe.Pointer(address)) // #nosec G103 -- as above.
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), swapped(a.Port))
 	default:
 		return netip.AddrPort{}
 	}
+}
+
+// swapped turns a port from the order of the machine to that of the network, or
+// back.
+func swapped(port uint16) uint16 {
+	var b [2]byte
+	binary.BigEndian.PutUint16(b[:], port)
+	return binary.NativeEndian.Uint16(b[:])
 }

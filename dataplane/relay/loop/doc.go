@@ -8,7 +8,8 @@
 //
 // loop.go spreads connections over workers, worker.go waits for events and timers,
 // conn.go is one connection as driver.Driver, transfer.go moves its bytes, and
-// ending.go sees sockets off that are no connection's any more.
+// ending.go sees sockets off that are no connection's any more, guest.go has those
+// watched that are no connection's yet.
 //
 // It knows nothing of handshakes, of how an upstream is found or of what is said
 // of a connection. Where the kernel is not Linux there is none.

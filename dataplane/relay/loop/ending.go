@@ -82,9 +82,9 @@ func (s *endings) begin(w *worker, e *ending) {
 	event := unix.EpollEvent{
 		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: endingData, Pad: int32(generation),
 	}
-	err := unix.EpollCtl(w.epoll, unix.EPOLL_CTL_MOD, int(e.fd), &event)
+	err := epollCtl(w.epoll, unix.EPOLL_CTL_MOD, int(e.fd), &event)
 	if errors.Is(err, unix.ENOENT) {
-		err = unix.EpollCtl(w.epoll, unix.EPOLL_CTL_ADD, int(e.fd), &event)
+		err = epollCtl(w.epoll, unix.EPOLL_CTL_ADD, int(e.fd), &event)
 	}
 	if err != nil {
 		e.close()
@@ -145,8 +145,12 @@ func (e *ending) step() bool {
 		e.rest = e.rest[n:]
 	}
 	if !e.shut {
+		// Where the peer has ended it already, closing is all there is to do.
+		if n, err := discard(e.fd); n == 0 && !errors.Is(err, unix.EAGAIN) {
+			return e.close()
+		}
 		e.shut = true
-		if unix.Shutdown(int(e.fd), unix.SHUT_WR) != nil {
+		if !endOutput(e.fd) {
 			return e.close()
 		}
 	}
@@ -166,7 +170,7 @@ func (e *ending) step() bool {
 // close closes the socket.
 func (e *ending) close() bool {
 	if e.fd != none {
-		_ = unix.Close(int(e.fd)) // There is nothing left to be lost.
+		closeSocket(e.fd)
 		e.fd = none
 		e.over.done()
 	}

@@ -118,8 +118,12 @@ func (g *Guest) Watch(side core.Side) error {
 // read to its end, or would not take any more.
 func (g *Guest) Fresh(side core.Side) bool { return g.conn.legs[side].readable }
 
-// HungUp says whether a side has ended its socket.
-func (g *Guest) HungUp(side core.Side) bool { return g.conn.legs[side].hungUp }
+// Left says whether a side has ended its socket and nothing that it has sent before
+// is still to be read.
+func (g *Guest) Left(side core.Side) bool {
+	leg := &g.conn.legs[side]
+	return leg.hungUp && ended(leg.fd)
+}
 
 // Recv reads from a side. It returns unix.EAGAIN where nothing has come.
 func (g *Guest) Recv(side core.Side, p []byte) (int, error) {
@@ -150,7 +154,7 @@ func (g *Guest) Part(side core.Side) (fd int) {
 	old := g.conn.legs[side]
 	if old.generation != 0 {
 		// A duplicate would keep it there.
-		_ = unix.EpollCtl(g.conn.worker.epoll, unix.EPOLL_CTL_DEL, int(old.fd), nil)
+		_ = epollCtl(g.conn.worker.epoll, unix.EPOLL_CTL_DEL, int(old.fd), nil)
 	}
 	g.conn.legs[side] = leg{fd: none}
 	return int(old.fd)
@@ -160,7 +164,7 @@ func (g *Guest) Part(side core.Side) (fd int) {
 func (g *Guest) Leave() {
 	for side := range core.Side(2) {
 		if fd := g.conn.legs[side].fd; fd != none {
-			_ = unix.Close(int(fd)) // Nothing is to be known of it any more.
+			closeSocket(fd)
 			g.conn.legs[side].fd = none
 		}
 	}

@@ -70,6 +70,17 @@ func discard(fd int32) (int, error) {
 	}
 }
 
+// ended says whether the next that is to be read is the end, or an error.
+func ended(fd int32) bool {
+	for {
+		var b [1]byte
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b)), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0) // #nosec G103 -- as above.
+		if errno != unix.EINTR {
+			return errno != unix.EAGAIN && (errno != 0 || n == 0)
+		}
+	}
+}
+
 // maxPieces is the kernel's bound for the pieces of one write (IOV_MAX).
 const maxPieces = 1024
 
@@ -95,4 +106,25 @@ func sendAll(fd int32, batch [][]byte) (n int, err error) {
 		batch = batch[len(pieces):]
 	}
 	return n, nil
+}
+
+// closeSocket closes a descriptor. What it was told to send is sent all the same,
+// and nothing is to be known of it any more. SO_LINGER is never set to a time, so
+// this does not wait either.
+func closeSocket(fd int32) { _, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
+
+// endOutput sends the end of what is written. It is false where there is nobody to
+// send it to.
+func endOutput(fd int32) bool {
+	_, _, errno := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)
+	return errno == 0
+}
+
+// epollCtl tells epoll of a socket.
+func epollCtl(epoll, op, fd int, event *unix.EpollEvent) error {
+	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(epoll), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(event)), 0, 0) // #nosec G103 -- as above.
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }

@@ -343,7 +343,7 @@ func (w *worker) readMail() bool {
 
 // watch makes epoll tell of a socket.
 func (w *worker) watch(fd int, data int32, generation uint32) error {
-	return unix.EpollCtl(w.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{
+	return epollCtl(w.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{
 		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLET, Fd: data, Pad: int32(generation),
 	})
 }
