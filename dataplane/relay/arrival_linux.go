@@ -144,13 +144,14 @@ func (a *arrival) handOverTo(read []byte, o *opening, up int) {
 	// What is left needs no hurry, and may wait.
 	go func() {
 		if o != nil && up >= 0 {
-			if o.begun.Conn, o.begun.Err = socket.Conn(up); o.begun.Err != nil {
+			if o.begun.Conn, o.begun.Err = socket.Conn(up, nil); o.begun.Err != nil {
 				o.begun.Err = o.begun.Failed(upstream.StageHandshake, o.begun.Err)
 			}
 		}
-		conn, err := socket.Conn(fd)
+		conn, err := socket.Conn(fd, noRoom())
 		if err != nil {
 			o.abandon()
+			a.server.Metrics.Handshake(http.StatusServiceUnavailable)
 			a.server.Logger.Error(err, "accepting a client failed")
 			return
 		}

@@ -4,6 +4,7 @@
 package relay
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"net/netip"
@@ -17,6 +18,7 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/relay/core"
 	"github.com/wsproxy/wsproxy/dataplane/relay/loop"
 	"github.com/wsproxy/wsproxy/dataplane/socket"
+	"github.com/wsproxy/wsproxy/dataplane/upstream"
 )
 
 // socketListener is a listener whose socket can be accepted from without it.
@@ -154,7 +156,7 @@ func (d *door) welcome(fd int, from netip.AddrPort) {
 		}
 		return
 	}
-	conn, err := socket.Conn(fd)
+	conn, err := socket.Conn(fd, nil) // It may use TLS.
 	if err != nil {
 		s.Logger.Error(err, "accepting a client failed")
 		return
@@ -163,6 +165,13 @@ func (d *door) welcome(fd int, from netip.AddrPort) {
 		conn = d.listener.(securer).Secure(conn)
 	}
 	d.offer(conn)
+}
+
+// noRoom is the answer to a client for which there is no descriptor.
+func noRoom() []byte {
+	var b bytes.Buffer
+	_, _ = upstream.Answer(unix.EMFILE).WriteTo(&b) // which takes everything
+	return b.Bytes()
 }
 
 // isTemporary says whether accepting may succeed again.

@@ -13,11 +13,13 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sys/unix"
 
 	"github.com/wsproxy/wsproxy/dataplane/config"
 	"github.com/wsproxy/wsproxy/dataplane/handshake"
@@ -34,6 +36,13 @@ import (
 // URL of the upstream.
 const proxyOnly = "RELAY_TEST_UPSTREAM"
 
+// maxFiles bounds the files that it may open, where it is set, and withGoroutines
+// says that it has that driver.
+const (
+	maxFiles       = "RELAY_TEST_FILES"
+	withGoroutines = "RELAY_TEST_GOROUTINES"
+)
+
 // runProxyOnly says where it listens, and then for every line that it reads how
 // many connections and bytes of heap there are.
 func runProxyOnly(url string) error {
@@ -41,13 +50,22 @@ func runProxyOnly(url string) error {
 	if err != nil {
 		return err
 	}
+	if text := os.Getenv(maxFiles); text != "" {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return err
+		}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: n, Max: n}); err != nil {
+			return err
+		}
+	}
 	// What is kept of the past is not what is measured.
 	reg := registry.NewWith(registry.NewPodID("test", time.Now()), registry.Options{History: registry.Bounds{Changes: 10}})
 	budget := core.NewBudget(1 << 30)
 	server := relay.New(relay.Options{
 		Config: config.NewStore(cfg, ""), Registry: reg, Dialer: upstream.NewDialer(""), Logger: logr.Discard(),
 		Metrics: metrics.New(metrics.Sources{Connections: reg.Len, ConfigVersion: func() uint64 { return 0 }, Draining: func() bool { return false }, ReconnectBytes: budget.Used, ReconnectBytesLimit: budget.Limit}),
-		Budget:  budget,
+		Budget:  budget, Goroutines: os.Getenv(withGoroutines) != "",
 	})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -70,14 +88,15 @@ func runProxyOnly(url string) error {
 type measured struct {
 	t       *testing.T
 	address string
+	pid     int
 	in      io.Writer
 	out     *bufio.Reader
 }
 
-func startMeasured(t *testing.T, upstream string) *measured {
+func startMeasured(t *testing.T, upstream string, environment ...string) *measured {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), proxyOnly+"=ws://"+upstream)
+	cmd.Env = append(append(os.Environ(), proxyOnly+"=ws://"+upstream), environment...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -91,7 +110,7 @@ func startMeasured(t *testing.T, upstream string) *measured {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = in.Close(); _ = cmd.Wait() })
-	m := &measured{t: t, in: in, out: bufio.NewReader(out)}
+	m := &measured{t: t, pid: cmd.Process.Pid, in: in, out: bufio.NewReader(out)}
 	m.address = m.line()
 	return m
 }

@@ -92,12 +92,14 @@ func set(fd, level, option int, value int32) unix.Errno {
 }
 
 // Conn makes a descriptor a net.Conn of package net. The descriptor is closed, also
-// where there is an error.
-func Conn(fd int) (net.Conn, error) {
+// where there is an error, because no other one is left; farewell is what its peer is
+// told then.
+func Conn(fd int, farewell []byte) (net.Conn, error) {
 	file := os.NewFile(uintptr(fd), "")
 	defer file.Close() // What is left of it is a duplicate.
 	conn, err := net.FileConn(file)
 	if err != nil {
+		_, _ = unix.Write(fd, farewell) // It does not wait, and who has left needs nothing.
 		return nil, fmt.Errorf("take over a socket: %w", err)
 	}
 	return conn, nil

@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"syscall"
+	"time"
 
 	"github.com/wsproxy/wsproxy/dataplane/handshake"
 )
@@ -100,10 +102,17 @@ func IsTimeout(err error) bool {
 	return ok && timeout.Timeout()
 }
 
-// Answer is what the client is told where no upstream has answered: 504 where
-// the last failure was a timeout, else 502. What went wrong is for the log: it
+// busyRetryAfter is what clients are told for whom there was no descriptor.
+const busyRetryAfter = 5 * time.Second
+
+// Answer is what the client is told where no upstream has answered: 503 where we
+// had no descriptor to reach one with, 504 where the last failure was a timeout,
+// else 502. What went wrong is for the log: it
 // would show the client addresses of the inside.
 func Answer(err error) *handshake.Refusal {
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		return handshake.RefuseFor(http.StatusServiceUnavailable, busyRetryAfter, "this proxy has no room for another connection")
+	}
 	if IsTimeout(err) {
 		return handshake.Refuse(http.StatusGatewayTimeout, "the upstream did not answer in time")
 	}
