@@ -26,10 +26,10 @@ var mutations = []mutation{
 	{"messages of one frame are of any kind", LegalFrames, "skim.go", []string{
 		"ordinary[kind]&where == 0 || ", "ordinary[kind]&where > anywhere || ",
 	}},
-	{"messages of one frame may come from either side", LegalFrames, "skim.go", []string{
+	{"messages of one frame may come from either side", TrueCounters, "skim.go", []string{
 		"	return 1 << from\n", "	return 3\n",
 	}},
-	{"messages of one frame may have reserved bits", LegalFrames, "skim.go", []string{
+	{"messages of one frame may have reserved bits", TrueCounters, "skim.go", []string{
 		"placeOf(from, c.extensions), c.mostBytes()", "placeOf(from, true), c.mostBytes()",
 	}},
 	{"messages of one frame have lengths of any form", TrueCounters, "skim.go", []string{
