@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
@@ -18,13 +18,13 @@ import (
 // persist writes the snapshot with its version to the state directory: whole or
 // not at all, also when the node loses power in between.
 func persist(dir string, snapshot *dataplanev1alpha1.Snapshot) error {
-	raw, err := protojson.Marshal(snapshot)
+	raw, err := proto.Marshal(snapshot)
 	if err != nil {
 		return fmt.Errorf("keep snapshot: %w", err)
 	}
 	// The name is fixed because one process writes here, one snapshot at a time:
 	// what a crash left behind is overwritten.
-	path := filepath.Join(dir, dataplanev1alpha1.SnapshotFile)
+	path := filepath.Join(dir, dataplanev1alpha1.KeptFile)
 	temporary := path + ".tmp"
 	if err := writeSynced(temporary, raw); err != nil {
 		return fmt.Errorf("keep snapshot: %w", err)
@@ -63,7 +63,7 @@ func syncDir(path string) (err error) {
 // restore reads what persist wrote. It returns nil and no error where nothing
 // was.
 func restore(dir string) (*Config, error) {
-	path := filepath.Join(dir, dataplanev1alpha1.SnapshotFile)
+	path := filepath.Join(dir, dataplanev1alpha1.KeptFile)
 	raw, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -71,8 +71,8 @@ func restore(dir string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("restore snapshot: %w", err)
 	}
-	snapshot, err := dataplanev1alpha1.UnmarshalSnapshot(raw)
-	if err != nil {
+	snapshot := &dataplanev1alpha1.Snapshot{}
+	if err := proto.Unmarshal(raw, snapshot); err != nil {
 		return nil, fmt.Errorf("restore snapshot from %s: %w", path, err)
 	}
 	c, err := Compile(snapshot)

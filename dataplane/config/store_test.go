@@ -173,21 +173,18 @@ func TestARestartGoesOnWithWhatWasAcceptedLast(t *testing.T) {
 func TestStartWithoutAUsableKeptSnapshotTakesTheFile(t *testing.T) {
 	other := at(9, 9)
 	other.Proxy = "feed"
-	otherJSON, err := dataplanev1alpha1.MarshalSnapshot(other)
-	if err != nil {
-		t.Fatal(err)
-	}
+	whole := encode(t, at(9, 9))
 	for name, kept := range map[string]string{
 		"empty":           "",
-		"half written":    `{"version":"9","names`,
-		"out of range":    `{"namespace":"shop","proxy":"chat"}`,
-		"of another":      string(otherJSON),
-		"not an object":   `[]`,
+		"half written":    whole[:len(whole)/2],
+		"out of range":    encode(t, &dataplanev1alpha1.Snapshot{Version: 9, Namespace: "shop", Proxy: "chat"}),
+		"of another":      encode(t, other),
+		"text":            `{"namespace":"shop","proxy":"chat"}`,
 		"binary nonsense": "\x00\xff\xfe",
 	} {
 		t.Run(name, func(t *testing.T) {
 			state := t.TempDir()
-			write(t, filepath.Join(state, dataplanev1alpha1.SnapshotFile), kept)
+			write(t, filepath.Join(state, dataplanev1alpha1.KeptFile), kept)
 			if got := start(t, mounted(t, 3), state); got.MaxRetries != 3 {
 				t.Errorf("started with maxRetries %d, want the file's 3", got.MaxRetries)
 			}
@@ -224,7 +221,7 @@ func TestAnUnfinishedWriteIsNotTakenForTheSnapshot(t *testing.T) {
 	if _, err := store.Apply(at(9, 9)); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(state, dataplanev1alpha1.SnapshotFile+".tmp"), `{"half`)
+	write(t, filepath.Join(state, dataplanev1alpha1.KeptFile+".tmp"), `{"half`)
 	if got := start(t, file, state); got.MaxRetries != 9 {
 		t.Errorf("started with maxRetries %d, want 9", got.MaxRetries)
 	}

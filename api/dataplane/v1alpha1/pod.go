@@ -26,8 +26,11 @@ const (
 	// is kept there.
 	StateDir = "/var/lib/wsproxy"
 	// SnapshotFile is the name of the file that holds the snapshot as protobuf
-	// JSON: the key of the ConfigMap, and the file in StateDir.
+	// JSON: the key of the ConfigMap.
 	SnapshotFile = "snapshot.json"
+	// KeptFile is the file in StateDir. It is binary, because that keeps also the
+	// fields that this version does not know: the next one that starts there may.
+	KeptFile = "snapshot.binpb"
 )
 
 // The keys of the Secret, which are the names of the files in SecretDir.
