@@ -42,10 +42,10 @@ func (r *Reconciler) observe(ctx context.Context, w *work) error {
 	for i := range pods.Items {
 		pod := &pods.Items[i]
 		// A pod that drains still relays, so it is pushed to until it is gone.
-		if pod.Status.Phase != corev1.PodRunning && pod.Status.Phase != corev1.PodPending {
+		if !isOf(pod, w.proxy.Name) || pod.Status.Phase != corev1.PodRunning && pod.Status.Phase != corev1.PodPending {
 			continue
 		}
-		observed := observedPod{name: pod.Name, uid: pod.UID, ready: isReady(pod)}
+		observed := observedPod{name: pod.Name, uid: pod.UID, ready: isReady(pod), leaving: pod.DeletionTimestamp != nil}
 		if pod.Status.Phase == corev1.PodRunning && pod.Status.PodIP != "" {
 			observed.target = push.Target{Name: pod.Name, UID: pod.UID, Run: runOf(pod), Address: r.ControlAddress(pod)}
 		}
@@ -53,6 +53,15 @@ func (r *Reconciler) observe(ctx context.Context, w *work) error {
 	}
 	slices.SortFunc(w.pods, func(a, b observedPod) int { return cmp.Compare(a.name, b.name) })
 	return nil
+}
+
+// isOf says whether a pod is of the Deployment of a proxy. The labels alone anybody
+// may give to a pod. A ReplicaSet is named after its Deployment and its template, so
+// that there is no need to watch those, too.
+func isOf(pod *corev1.Pod, proxy string) bool {
+	owner := metav1.GetControllerOf(pod)
+	return owner != nil && owner.Kind == "ReplicaSet" &&
+		owner.Name == objects.Name(proxy)+"-"+pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
 }
 
 // push tells the pusher what the pods should have. Its answers come later, and

@@ -110,7 +110,7 @@ func fill(status *wsproxyv1alpha1.WebSocketProxyStatus, w *work) {
 func dataplane(w *work) wsproxyv1alpha1.DataplaneStatus {
 	var d wsproxyv1alpha1.DataplaneStatus
 	for _, p := range w.pods {
-		if p.target.Address == "" {
+		if p.target.Address == "" || p.leaving {
 			continue
 		}
 		d.Pods++

@@ -71,6 +71,8 @@ type observedPod struct {
 	name  string
 	uid   types.UID
 	ready bool
+	// leaving says that the pod drains, or is about to.
+	leaving bool
 	// target is where it is pushed to; its Address is empty while it has none.
 	target push.Target
 	pushed push.Pod

@@ -21,9 +21,11 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/uuid"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
@@ -81,6 +83,11 @@ func (r *room) pendingPod(proxy, name string) *pod {
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: objects.Labels(proxy)},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: objects.ContainerName, Image: image}}},
 	}
+	// As the ReplicaSet controller makes it, for a template whose hash is 5d4.
+	p.object.Labels[appsv1.DefaultDeploymentUniqueLabelKey] = "5d4"
+	p.object.OwnerReferences = []metav1.OwnerReference{{
+		APIVersion: "apps/v1", Kind: "ReplicaSet", Name: objects.Name(proxy) + "-5d4", UID: uuid.NewUUID(), Controller: new(true),
+	}}
 	r.create(p.object)
 	return p
 }
