@@ -53,7 +53,10 @@ type WebSocketProxyList struct {
 	Items []WebSocketProxy `json:"items"`
 }
 
-// WebSocketProxySpec is the desired state of a WebSocketProxy.
+// WebSocketProxySpec is the desired state of a WebSocketProxy. Its sections may be
+// null, which is the same as absent: server-side apply leaves that behind where one
+// manager takes back the last field of a section that another one has emptied (seen
+// with Kubernetes 1.36), and it must not be refused.
 type WebSocketProxySpec struct {
 	// className names the WebSocketProxyClass from which this proxy inherits
 	// what it does not set itself. Absent or empty: the class that carries the annotation
@@ -71,6 +74,7 @@ type WebSocketProxySpec struct {
 	Replicas *int32 `json:"replicas,omitempty"`
 
 	// listen is the side that clients see.
+	// +nullable
 	// +optional
 	Listen Listen `json:"listen,omitempty,omitzero"`
 
@@ -80,29 +84,35 @@ type WebSocketProxySpec struct {
 
 	// settings are the timeout, retry and reconnect settings. What is absent is
 	// inherited from the class, then built in; see status.effectiveSettings.
+	// +nullable
 	// +optional
 	Settings Settings `json:"settings,omitempty,omitzero"`
 
 	// reconnect shapes what happens while settings.autoReconnect holds a client.
+	// +nullable
 	// +optional
 	Reconnect Reconnect `json:"reconnect,omitempty,omitzero"`
 
 	// limits bound what clients may do. What is absent is inherited from the
 	// class; without a class that sets it there is no limit.
+	// +nullable
 	// +optional
 	Limits Limits `json:"limits,omitempty,omitzero"`
 
 	// drain shapes how connections end when a pod goes away. What is absent is
 	// inherited from the class, then built in.
+	// +nullable
 	// +optional
 	Drain Drain `json:"drain,omitempty,omitzero"`
 
 	// service shapes the Service through which clients reach the pods.
+	// +nullable
 	// +optional
 	Service Service `json:"service,omitempty,omitzero"`
 
 	// podTemplate adds to the data-plane pods what Kubernetes itself governs.
 	// Changing it replaces the pods, one after the other, each after a drain.
+	// +nullable
 	// +optional
 	PodTemplate PodTemplate `json:"podTemplate,omitempty,omitzero"`
 }

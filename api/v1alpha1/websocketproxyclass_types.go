@@ -43,17 +43,21 @@ type WebSocketProxyClassList struct {
 	Items []WebSocketProxyClass `json:"items"`
 }
 
-// WebSocketProxyClassSpec is what the proxies of a class inherit.
+// WebSocketProxyClassSpec is what the proxies of a class inherit. Its sections may
+// be null for the same reason as those of a WebSocketProxySpec.
 type WebSocketProxyClassSpec struct {
 	// settings are inherited field by field.
+	// +nullable
 	// +optional
 	Settings Settings `json:"settings,omitempty,omitzero"`
 
 	// limits are inherited field by field.
+	// +nullable
 	// +optional
 	Limits Limits `json:"limits,omitempty,omitzero"`
 
 	// drain is inherited field by field.
+	// +nullable
 	// +optional
 	Drain Drain `json:"drain,omitempty,omitzero"`
 
@@ -67,11 +71,13 @@ type WebSocketProxyClassSpec struct {
 	// podTemplate is inherited field by field; labels, annotations and
 	// nodeSelector key by key. Changing it replaces the pods of the class's
 	// proxies.
+	// +nullable
 	// +optional
 	PodTemplate PodTemplate `json:"podTemplate,omitempty,omitzero"`
 
 	// allowedOverrides says which fields of podTemplate a proxy of this class
 	// may set itself. Placing pods on nodes is often the platform's to decide.
+	// +nullable
 	// +optional
 	AllowedOverrides AllowedOverrides `json:"allowedOverrides,omitempty,omitzero"`
 }

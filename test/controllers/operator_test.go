@@ -94,18 +94,26 @@ func startOperatorAs(t *testing.T, config *rest.Config, namespace string, change
 	return o
 }
 
-// counted complains unless a counter with that label value has reached n.
-func (o *operator) counted(name, label string, n float64) error {
+// count returns a counter with that label value, 0 where it is not there.
+func (o *operator) count(name, label string) float64 {
 	families, err := o.metrics.Gather()
 	if err != nil {
-		return err
+		return 0
 	}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			if f.GetName() == name && m.GetLabel()[0].GetValue() == label && m.GetCounter().GetValue() >= n {
-				return nil
+			if f.GetName() == name && m.GetLabel()[0].GetValue() == label {
+				return m.GetCounter().GetValue()
 			}
 		}
 	}
-	return fmt.Errorf("%s{%s} has not reached %v", name, label, n)
+	return 0
+}
+
+// counted complains unless a counter with that label value has reached n.
+func (o *operator) counted(name, label string, n float64) error {
+	if got := o.count(name, label); got < n {
+		return fmt.Errorf("%s{%s} is %v and has not reached %v", name, label, got, n)
+	}
+	return nil
 }
