@@ -29,6 +29,7 @@ const (
 	unitSeconds      = "seconds"
 	unitMilliseconds = "milliseconds"
 	unitAttempts     = "attempts"
+	unitBoolean      = "boolean"
 )
 
 // Effective returns the eight settings in force for a proxy: per setting what
@@ -46,7 +47,7 @@ func (s Settings) Effective(class *WebSocketProxyClass) EffectiveSettings {
 	}
 	boolean := func(own, classes *bool, builtIn bool) EffectiveBoolean {
 		v, src := pick(own, classes, builtIn, source)
-		return EffectiveBoolean{Value: v, Source: src}
+		return EffectiveBoolean{Value: v, Unit: unitBoolean, Source: src}
 	}
 	return EffectiveSettings{
 		ConnectionLostTimeout:   integer(s.ConnectionLostTimeout, inherited.ConnectionLostTimeout, DefaultConnectionLostTimeout, unitSeconds),

@@ -18,11 +18,11 @@ import (
 // builtIn is what the comments of the fields promise.
 var builtIn = v1alpha1.EffectiveSettings{
 	ConnectionLostTimeout:   v1alpha1.EffectiveInteger{Value: 60, Unit: "seconds", Source: "BuiltIn"},
-	ReuseAddr:               v1alpha1.EffectiveBoolean{Value: true, Source: "BuiltIn"},
+	ReuseAddr:               v1alpha1.EffectiveBoolean{Value: true, Unit: "boolean", Source: "BuiltIn"},
 	ConnectTimeout:          v1alpha1.EffectiveInteger{Value: 30, Unit: "seconds", Source: "BuiltIn"},
 	MaxRetries:              v1alpha1.EffectiveInteger{Value: 3, Unit: "attempts", Source: "BuiltIn"},
 	RetryDelay:              v1alpha1.EffectiveInteger{Value: 1000, Unit: "milliseconds", Source: "BuiltIn"},
-	AutoReconnect:           v1alpha1.EffectiveBoolean{Value: false, Source: "BuiltIn"},
+	AutoReconnect:           v1alpha1.EffectiveBoolean{Value: false, Unit: "boolean", Source: "BuiltIn"},
 	AutoReconnectMaxRetries: v1alpha1.EffectiveInteger{Value: 5, Unit: "attempts", Source: "BuiltIn"},
 	AutoReconnectRetryDelay: v1alpha1.EffectiveInteger{Value: 2000, Unit: "milliseconds", Source: "BuiltIn"},
 }
@@ -99,7 +99,7 @@ func check(t *testing.T, own, class v1alpha1.Settings, got v1alpha1.EffectiveSet
 		if !effective.FieldByName("Value").Equal(want) || effective.FieldByName("Source").String() != source {
 			t.Errorf("%s is %v, want %v from %s", name, effective, want, source)
 		}
-		if unit := effective.FieldByName("Unit"); unit.IsValid() && unit.String() != reflect.ValueOf(builtIn).FieldByName(name).FieldByName("Unit").String() {
+		if unit := effective.FieldByName("Unit"); unit.String() != reflect.ValueOf(builtIn).FieldByName(name).FieldByName("Unit").String() {
 			t.Errorf("the unit of %s is %v", name, unit)
 		}
 	}

@@ -155,6 +155,8 @@ type EffectiveInteger struct {
 type EffectiveBoolean struct {
 	// value in force.
 	Value bool `json:"value"`
+	// unit of the value: boolean.
+	Unit string `json:"unit"`
 	// source of the value: Proxy, Class/<name> or BuiltIn.
 	Source SettingSource `json:"source"`
 }

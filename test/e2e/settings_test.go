@@ -63,11 +63,11 @@ func TestASettingsChangeReachesPodsUnderAThousandClientsWhoDoNotNotice(t *testin
 	}
 	effective(t, p, wsproxyv1alpha1.EffectiveSettings{
 		ConnectionLostTimeout:   seconds(120),
-		ReuseAddr:               wsproxyv1alpha1.EffectiveBoolean{Value: true, Source: wsproxyv1alpha1.SourceProxy},
+		ReuseAddr:               wsproxyv1alpha1.EffectiveBoolean{Value: true, Unit: "boolean", Source: wsproxyv1alpha1.SourceProxy},
 		ConnectTimeout:          seconds(30),
 		MaxRetries:              attempts(3),
 		RetryDelay:              milliseconds(1000),
-		AutoReconnect:           wsproxyv1alpha1.EffectiveBoolean{Value: true, Source: wsproxyv1alpha1.SourceProxy},
+		AutoReconnect:           wsproxyv1alpha1.EffectiveBoolean{Value: true, Unit: "boolean", Source: wsproxyv1alpha1.SourceProxy},
 		AutoReconnectMaxRetries: attempts(10),
 		AutoReconnectRetryDelay: milliseconds(3000),
 	})
