@@ -169,7 +169,7 @@ func TestGitAndAnAutoscalerDoNotFight(t *testing.T) {
 	}
 	// The number of pods is none of Git's, nor of the operator's.
 	for _, f := range get[wsproxyv1alpha1.WebSocketProxy](r, "echo").ManagedFields {
-		raw := string(f.FieldsV1.Raw)
+		raw := f.FieldsV1.GetRawString()
 		if owns := strings.Contains(raw, `"f:spec"`) && strings.Contains(raw, `"f:replicas"`); owns && f.Manager != "autoscaler" {
 			t.Errorf("%s owns spec.replicas: %s", f.Manager, raw)
 		}
