@@ -69,7 +69,13 @@ func TestAMissingClassKeepsServing(t *testing.T) {
 
 	r.patch(get[wsproxyv1alpha1.WebSocketProxy](r, "echo"), `{"spec":{"className":"tin","settings":{"maxRetries":7}}}`)
 	r.condition("echo", wsproxyv1alpha1.ConditionAccepted, metav1.ConditionFalse, wsproxyv1alpha1.ReasonClassNotFound)
-	r.condition("echo", wsproxyv1alpha1.ConditionReady, metav1.ConditionFalse, wsproxyv1alpha1.ReasonNotAccepted)
+	const missing = `spec.className: WebSocketProxyClass "tin" does not exist`
+	if c := r.condition("echo", wsproxyv1alpha1.ConditionReady, metav1.ConditionFalse, wsproxyv1alpha1.ReasonNotAccepted); c.Message != missing {
+		t.Errorf("Ready says %q, want %q", c.Message, missing)
+	}
+	if c := r.condition("echo", wsproxyv1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, wsproxyv1alpha1.ReasonClassNotFound); c.Message != missing {
+		t.Errorf("ResolvedRefs says %q, want %q", c.Message, missing)
+	}
 	r.condition("echo", wsproxyv1alpha1.ConditionProgrammed, metav1.ConditionFalse, wsproxyv1alpha1.ReasonNotAttempted)
 	after := r.versions("echo")
 	delete(before, "*v1alpha1.WebSocketProxy")
@@ -87,7 +93,7 @@ func TestAMissingClassKeepsServing(t *testing.T) {
 		t.Error("Stalled, though the class may be on its way")
 	}
 
-	r.class("tin", func(*wsproxyv1alpha1.WebSocketProxyClass) {})
+	tin := r.class("tin", func(*wsproxyv1alpha1.WebSocketProxyClass) {})
 	p.retries(7)
 	r.eventually(func() error {
 		if got := get[appsv1.Deployment](r, "echo-wsproxy").Spec.Template.Spec.Containers[0].Image; got != image {
@@ -99,6 +105,20 @@ func TestAMissingClassKeepsServing(t *testing.T) {
 	r.condition("echo", wsproxyv1alpha1.ConditionReady, metav1.ConditionTrue, wsproxyv1alpha1.ReasonReady)
 	r.events("echo", wsproxyv1alpha1.ReasonClassNotFound, corev1.EventTypeWarning)
 	r.events("echo", wsproxyv1alpha1.ReasonAccepted, corev1.EventTypeNormal)
+
+	// A class that is deleted is as good as one that never was.
+	before = r.versions("echo")
+	if err := r.api.Delete(t.Context(), tin); err != nil {
+		t.Fatal(err)
+	}
+	r.condition("echo", wsproxyv1alpha1.ConditionAccepted, metav1.ConditionFalse, wsproxyv1alpha1.ReasonClassNotFound)
+	after = r.versions("echo")
+	for kind, version := range before {
+		if kind != "*v1alpha1.WebSocketProxy" && after[kind] != version {
+			t.Errorf("%s was written", kind)
+		}
+	}
+	p.retries(7)
 }
 
 // events waits for an event about a proxy.
