@@ -50,9 +50,9 @@ func (f *inFlight) enter(user string) (leave func(), ok bool) {
 
 // share lets each user have a share of what is served at a time: requests to pods
 // that hang take long, and whoever sends many of them must not keep others from
-// the pods that answer. Reads and changes are counted apart.
+// the pods that answer. Reads, changes and watches are counted apart.
 func share(next http.Handler, c *genericapiserver.Config, most int) http.Handler {
-	reads, changes := newInFlight(most), newInFlight(most)
+	reads, changes, watches := newInFlight(most), newInFlight(most), newInFlight(most)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info, ok := request.RequestInfoFrom(r.Context())
 		user, named := request.UserFrom(r.Context())
@@ -61,8 +61,11 @@ func share(next http.Handler, c *genericapiserver.Config, most int) http.Handler
 			return
 		}
 		counted := changes
-		if info.Verb == "get" || info.Verb == "list" {
+		switch info.Verb {
+		case "get", "list":
 			counted = reads
+		case "watch":
+			counted = watches
 		}
 		leave, ok := counted.enter(user.GetName())
 		if !ok {

@@ -35,7 +35,7 @@ func throttled(changes *throttle.Throttle, perUser int) func(http.Handler, *gene
 		deciding := c.Authorization.Authorizer
 		defer func() { c.Authorization.Authorizer = deciding }()
 		c.Authorization.Authorizer = &countingAuthorizer{deciding, changes}
-		chain := genericapiserver.DefaultBuildHandlerChain(turnBack(share(strict(api), c, perUser), c), c)
+		chain := genericapiserver.DefaultBuildHandlerChain(turnBack(share(sparing(strict(api)), c, perUser), c), c)
 		return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 			chain.ServeHTTP(w, request.WithContext(context.WithValue(request.Context(), noteKey{}, &note{})))
 		})

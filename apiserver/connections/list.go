@@ -7,16 +7,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/warning"
 
+	"github.com/wsproxy/wsproxy/api/clock"
 	connectionsv1alpha1 "github.com/wsproxy/wsproxy/api/connections/v1alpha1"
 	"github.com/wsproxy/wsproxy/apiserver/fleet"
+	"github.com/wsproxy/wsproxy/apiserver/merge"
 )
 
 const (
@@ -55,32 +55,33 @@ type page struct {
 	unanswered []*fleet.Unanswered
 	// unsure says why there may be pods that were not asked; nil: there are none.
 	unsure error
-	// at is when the first page was made.
-	at   int64
+	// at is the version of the first page.
+	at   clock.Stamp
 	more bool
 }
 
-// version is the same for all pages. Nothing can be resumed from it; it says when
-// the list was made.
-func (p *page) version() string { return strconv.FormatInt(p.at, 10) }
+// version is the same for all pages. A watch can be resumed from it where nothing is
+// missing.
+func (p *page) version() string { return textOf(p.at) }
 
 // token leads to the next page; it is empty where there is none.
 func (p *page) token() string {
 	if !p.more {
 		return ""
 	}
-	return position{After: p.entries[len(p.entries)-1].Connection.GetName(), Version: p.at}.token()
+	return position{After: p.entries[len(p.entries)-1].Connection.GetName(), Version: int64(p.at)}.token()
 }
 
 // page asks the pods for a page; also, where it is not nil, leaves some out.
 func (s *Storage) page(ctx context.Context, options *internalversion.ListOptions, also func(*fleet.Pod) bool) (*page, error) {
-	if err := checkVersion(options); err != nil {
+	notOlder, err := checkVersion(options)
+	if err != nil {
 		return nil, err
 	}
-	chosen := selectionOf(request.NamespaceValue(ctx), options)
+	chosen := selectionOf(ctx, options)
 	chosen.also = also
-	from := position{Version: s.now().UnixMicro()}
 	query := fleet.Query{Keep: chosen.keep()}
+	var first clock.Stamp // The version of the first page, where this is another one.
 	if options != nil {
 		query.Limit = int(min(max(options.Limit, 0), maxLimit))
 		if options.Continue != "" {
@@ -88,18 +89,35 @@ func (s *Storage) page(ctx context.Context, options *internalversion.ListOptions
 			if err != nil {
 				return nil, err
 			}
-			from, query.After = p, p.After
+			first, query.After = clock.Stamp(p.Version), p.After
 		}
+	}
+	// What comes from clients moves no clock of a pod: ours is waited for.
+	if err := s.fleet.WaitFor(ctx, max(notOlder, first)); err != nil {
+		return nil, watchError(ctx, err)
 	}
 	var unsure error
 	if _, only := chosen.name(); !only && query.After == "" {
 		unsure = s.fleet.Confirm(ctx, chosen.namespace)
 	}
+	query.Clock = s.fleet.Version()
 	result, err := s.choose(ctx, chosen, query)
 	if err != nil {
 		return nil, err
 	}
-	return &page{entries: result.Entries, unanswered: result.Unanswered, unsure: unsure, at: from.Version, more: result.More}, nil
+	complete := unsure == nil && len(result.Unanswered) == 0 && len(result.Untimely) == 0
+	page := &page{entries: result.Entries, unanswered: result.Unanswered, unsure: unsure, at: query.Clock, more: result.More}
+	switch {
+	case first == 0 && complete:
+		s.fleet.Complete(page.at)
+	case first == 0:
+		page.at = merge.Unresumable
+	case first != merge.Unresumable && !complete:
+		return nil, errPartial
+	default:
+		page.at = first
+	}
+	return page, nil
 }
 
 // choose asks the pods that can have what is wanted.
@@ -122,16 +140,20 @@ func (s *Storage) selectOne(ctx context.Context, chosen selection, query fleet.Q
 	if name <= query.After {
 		return fleet.Result{}, nil
 	}
-	entry, err := s.fleet.Get(ctx, chosen.namespace, name)
+	entry, timely, err := s.fleet.Find(ctx, chosen.namespace, name, query.Clock)
+	var result fleet.Result
+	if !timely {
+		result.Untimely = []*fleet.Pod{entry.Pod}
+	}
 	switch {
 	case errors.Is(err, fleet.ErrUnknown):
-		return fleet.Result{}, nil
+		return result, nil
 	case err != nil:
 		return fleet.Result{}, apiError(ctx, name, err)
-	case !chosen.pod(entry.Pod) || query.Keep != nil && !query.Keep(entry):
-		return fleet.Result{}, nil
+	case chosen.pod(entry.Pod) && (query.Keep == nil || query.Keep(entry)):
+		result.Entries = []fleet.Entry{entry}
 	}
-	return fleet.Result{Entries: []fleet.Entry{entry}}, nil
+	return result, nil
 }
 
 func names(unanswered []*fleet.Unanswered) []string {

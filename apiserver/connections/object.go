@@ -4,7 +4,6 @@
 package connections
 
 import (
-	"strconv"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -71,16 +70,6 @@ func objectOf(e fleet.Entry) *connectionsv1alpha1.WebSocketConnection {
 // labelsOf returns the labels of every connection of a pod.
 func labelsOf(p *fleet.Pod) labels.Set {
 	return labels.Set{wsproxyv1alpha1.LabelProxy: p.Proxy, wsproxyv1alpha1.LabelPod: p.Name}
-}
-
-// versionOf returns a resourceVersion that changes, and grows, exactly when the
-// phase or the upstream does, and that every replica computes alike: the
-// microsecond of the handshake, and the steps of its life since. A connection
-// goes from Connecting through Open and Reconnecting, and to Open again with one
-// more reconnect, until it is Closing.
-func versionOf(c *dataplanev1alpha1.Connection) string {
-	steps := int64(c.GetReconnects())*int64(dataplanev1alpha1.Phase_PHASE_CLOSING) + int64(c.GetPhase())
-	return strconv.FormatInt(max(timeOf(c.GetConnectedAt()).UnixMicro(), 0)+steps, 10)
 }
 
 func trafficOf(t *dataplanev1alpha1.Traffic) connectionsv1alpha1.Traffic {

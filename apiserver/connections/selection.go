@@ -4,17 +4,23 @@
 package connections
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	operators "k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apiserver/pkg/endpoints/request"
 
+	"github.com/wsproxy/wsproxy/api/clock"
 	connectionsv1alpha1 "github.com/wsproxy/wsproxy/api/connections/v1alpha1"
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	"github.com/wsproxy/wsproxy/apiserver/fleet"
 )
 
@@ -60,6 +66,13 @@ func AddFieldLabels(scheme *runtime.Scheme) error {
 	})
 }
 
+type withoutPods struct{}
+
+// WithoutPods makes lists and watches find no pod, and so no connections.
+func WithoutPods(ctx context.Context) context.Context {
+	return context.WithValue(ctx, withoutPods{}, true)
+}
+
 // selection says which connections are wanted.
 type selection struct {
 	namespace string // Empty: all.
@@ -69,8 +82,12 @@ type selection struct {
 	also func(*fleet.Pod) bool
 }
 
-func selectionOf(namespace string, options *internalversion.ListOptions) selection {
-	s := selection{namespace: namespace, labels: labels.Everything(), fields: fields.Everything()}
+func selectionOf(ctx context.Context, options *internalversion.ListOptions) selection {
+	s := selection{namespace: request.NamespaceValue(ctx), labels: labels.Everything(), fields: fields.Everything()}
+	if ctx.Value(withoutPods{}) != nil {
+		s.labels = labels.Nothing()
+		return s
+	}
 	if options != nil && options.LabelSelector != nil {
 		s.labels = options.LabelSelector
 	}
@@ -89,6 +106,9 @@ func (s selection) pod(p *fleet.Pod) bool {
 	if s.also != nil && !s.also(p) {
 		return false
 	}
+	if name, only := s.name(); only && !strings.HasPrefix(name, p.Prefix) {
+		return false
+	}
 	of := fields.Set{fieldNamespace: p.Namespace, fieldProxy: p.Proxy, fieldPod: p.Name}
 	for _, r := range s.fields.Requirements() {
 		if _, decided := of[r.Field]; decided && !matches(r, of) {
@@ -98,28 +118,35 @@ func (s selection) pod(p *fleet.Pod) bool {
 	return true
 }
 
-// keep returns what decides about a single connection, nil where pod has decided
-// it all.
+// matcher decides about a single connection of a pod that was chosen, in a phase.
+type matcher func(fleet.Entry, dataplanev1alpha1.Phase) bool
+
+// keep returns what decides about a single connection as it is, nil where pod has
+// decided it all.
 func (s selection) keep() func(fleet.Entry) bool {
-	undecided := false
 	for _, r := range s.fields.Requirements() {
 		switch r.Field {
 		case fieldNamespace, fieldProxy, fieldPod:
 		default:
-			undecided = true
+			match := s.match()
+			return func(e fleet.Entry) bool { return match(e, e.Connection.GetPhase()) }
 		}
 	}
-	if !undecided {
-		return nil
+	return nil
+}
+
+func (s selection) match() matcher {
+	if s.fields.Empty() {
+		return func(fleet.Entry, dataplanev1alpha1.Phase) bool { return true }
 	}
-	return func(e fleet.Entry) bool {
+	return func(e fleet.Entry, phase dataplanev1alpha1.Phase) bool {
 		return s.fields.Matches(fields.Set{
 			fieldName:      e.Connection.GetName(),
 			fieldNamespace: e.Pod.Namespace,
 			fieldProxy:     e.Pod.Proxy,
 			fieldPod:       e.Pod.Name,
 			fieldSourceIP:  address(e.Connection.GetSourceIp()),
-			fieldPhase:     string(phases[e.Connection.GetPhase()]),
+			fieldPhase:     string(phases[phase]),
 		})
 	}
 }
@@ -140,25 +167,12 @@ func matches(r fields.Requirement, of fields.Set) bool {
 	return (of[r.Field] == r.Value) == (r.Operator != operators.NotEquals)
 }
 
-// checkVersion refuses what is asked for of the past: only the present is known.
-func checkVersion(options *internalversion.ListOptions) error {
-	if options == nil || options.ResourceVersion == "" {
-		return nil
+// checkVersion refuses what is asked for of the past: only the present is known. Else
+// it returns the version than which the list is not to be older.
+func checkVersion(options *internalversion.ListOptions) (clock.Stamp, error) {
+	version, err := numberOf(options)
+	if err == nil && options != nil && options.ResourceVersionMatch == metav1.ResourceVersionMatchExact {
+		return 0, apierrors.NewResourceExpired("lists are of now, not of a resourceVersion")
 	}
-	if !isNumber(options.ResourceVersion) {
-		return apierrors.NewBadRequest(fmt.Sprintf("resourceVersion %q is no positive integer", options.ResourceVersion))
-	}
-	if options.ResourceVersionMatch == "Exact" {
-		return apierrors.NewResourceExpired("lists are of now, not of a resourceVersion")
-	}
-	return nil
-}
-
-func isNumber(s string) bool {
-	for _, c := range s {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 20
+	return version, err
 }

@@ -15,8 +15,7 @@ import (
 )
 
 // Storage serves websocketconnections. It has no Create: what can be created is
-// watched by the quota controller of every cluster. It has no Watch before that
-// is right.
+// watched by the quota controller of every cluster.
 type Storage struct {
 	fleet *fleet.Fleet
 	// changes has counted each request for a change as one before it comes here.
@@ -32,6 +31,7 @@ var (
 	_ rest.CategoriesProvider         = (*Storage)(nil)
 	_ rest.Getter                     = (*Storage)(nil)
 	_ rest.Lister                     = (*Storage)(nil)
+	_ rest.Watcher                    = (*Storage)(nil)
 	_ rest.TableConvertor             = (*Storage)(nil)
 	_ rest.GracefulDeleter            = (*Storage)(nil)
 	_ rest.MayReturnFullObjectDeleter = (*Storage)(nil)

@@ -49,6 +49,7 @@ type Fleet struct {
 	informer cache.SharedIndexInformer
 	synced   cache.InformerSynced
 	looks    looks
+	hub      *hub
 
 	mu sync.Mutex
 	// The fields below are guarded by mu.
@@ -76,8 +77,9 @@ func New(options Options) (*Fleet, error) {
 		options.Port = dataplanev1alpha1.PortControl
 	}
 	f := &Fleet{options: options, pods: map[types.UID]*Pod{}, changed: make(chan struct{})}
+	f.hub = newHub(options.Timeout)
 	f.looks = looks{list: f.view, queues: map[string]*queue{}}
-	f.informer = cache.NewSharedIndexInformerWithOptions(listWatch(options.Pods), &corev1.Pod{}, cache.SharedIndexInformerOptions{})
+	f.informer = cache.NewSharedIndexInformerWithOptions(listWatch(options.Pods, f.hub.relisted), &corev1.Pod{}, cache.SharedIndexInformerOptions{})
 	if err := f.informer.SetTransform(strip); err != nil {
 		return nil, err
 	}
@@ -93,16 +95,29 @@ func New(options Options) (*Fleet, error) {
 	return f, nil
 }
 
-func listWatch(pods corev1client.PodsGetter) cache.ListerWatcher {
+// listWatch reads pods. relisted is called whenever all of them were listed: what came
+// and went before is not known then.
+func listWatch(pods corev1client.PodsGetter, relisted func()) cache.ListerWatcher {
 	all := pods.Pods(metav1.NamespaceAll)
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			o.LabelSelector = Selector
-			return all.List(ctx, o)
+			list, err := all.List(ctx, o)
+			relisted()
+			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			o.LabelSelector = Selector
-			return all.Watch(ctx, o)
+			events, err := all.Watch(ctx, o)
+			if err != nil || o.SendInitialEvents == nil || !*o.SendInitialEvents {
+				return events, err
+			}
+			return watch.Filter(events, func(e watch.Event) (watch.Event, bool) {
+				if pod, ok := e.Object.(*corev1.Pod); ok && pod.Annotations[metav1.InitialEventsAnnotationKey] == "true" {
+					relisted()
+				}
+				return e, true
+			}), nil
 		},
 	}, pods)
 }
@@ -111,8 +126,14 @@ func listWatch(pods corev1client.PodsGetter) cache.ListerWatcher {
 func (f *Fleet) Run(ctx context.Context) {
 	var confirming sync.WaitGroup
 	confirming.Go(func() { f.stayFresh(ctx) })
+	confirming.Go(func() { f.hub.tick(ctx) })
 	f.informer.RunWithContext(ctx)
 	confirming.Wait()
+	f.stop()
+	f.hub.wait()
+}
+
+func (f *Fleet) stop() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.stopped = true
@@ -177,6 +198,10 @@ func (f *Fleet) set(object any) {
 	f.seeLocked(pod.ResourceVersion)
 	known := f.pods[t.uid]
 	if asked && known != nil && known.target == t {
+		if restarts := restartsOf(pod); restarts != known.restarts {
+			known.restarts = restarts
+			f.hub.restarted(known)
+		}
 		return
 	}
 	if f.stopped {
@@ -193,7 +218,9 @@ func (f *Fleet) set(object any) {
 		f.options.Logger.Error(err, "Pod cannot be asked", "namespace", t.namespace, "pod", t.name)
 		return
 	}
+	made.restarts = restartsOf(pod)
 	f.pods[t.uid] = made
+	f.hub.appear(made)
 	f.noteLocked()
 	f.options.Logger.V(1).Info("Pod is asked", "pod", made.String(), "proxy", t.proxy)
 }
@@ -229,6 +256,7 @@ func (f *Fleet) dropLocked(uid types.UID, reason error) {
 		return
 	}
 	delete(f.pods, uid)
+	f.hub.leave(pod)
 	pod.close(reason)
 	f.noteLocked()
 	f.options.Logger.V(1).Info("Pod is not asked any more", "pod", pod.String())

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wsproxy/wsproxy/api/clock"
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
 
@@ -42,6 +43,8 @@ type Query struct {
 	Limit int
 	// Keep chooses connections; nil: all. It is called by many goroutines.
 	Keep func(Entry) bool
+	// Clock is a Version: every change up to it is in the list.
+	Clock clock.Stamp
 }
 
 // Result is what the pods answered.
@@ -53,14 +56,19 @@ type Result struct {
 	// Unanswered are the pods, among those that were to answer, whose connections
 	// are missing or not complete.
 	Unanswered []*Unanswered
+	// Untimely are the pods that answered and whose clocks are wrong, or have none: what
+	// they answered may not be that of Clock.
+	Untimely []*Pod
 }
 
 // answer is what one pod said.
 type answer struct {
 	entries []Entry
-	err     error
-	began   time.Time
-	settled bool
+	// untimely is the pod, if its clock is wrong.
+	untimely *Pod
+	err      error
+	began    time.Time
+	settled  bool
 }
 
 // List asks the pods. Where there is a limit, it begins with the first one and
@@ -97,7 +105,7 @@ func (f *Fleet) List(ctx context.Context, q Query) (Result, error) {
 			begun++
 			answers[i].began = time.Now()
 			asking.Go(func() {
-				answers[i].entries, answers[i].err = f.collect(limited, q, pods[i])
+				answers[i].entries, answers[i].untimely, answers[i].err = f.collect(limited, q, pods[i])
 				answered <- i
 			})
 		}
@@ -115,7 +123,7 @@ func (f *Fleet) List(ctx context.Context, q Query) (Result, error) {
 	if err := ctx.Err(); err != nil {
 		return Result{}, err
 	}
-	return merge(answers[:settled], q.Limit), nil
+	return mergeAnswers(answers[:settled], q.Limit), nil
 }
 
 // quick counts those that are being asked and have not been for long.
@@ -138,25 +146,35 @@ func from(pods []*Pod, after string) []*Pod {
 	return nil
 }
 
-// collect asks one pod, and again when it has changed meanwhile.
-func (f *Fleet) collect(ctx context.Context, q Query, pod *Pod) ([]Entry, error) {
+// collect asks one pod, and again when it has changed meanwhile. It returns the pod as
+// well where its clock is wrong.
+func (f *Fleet) collect(ctx context.Context, q Query, pod *Pod) (entries []Entry, untimely *Pod, err error) {
 	for {
-		entries, err := collect(ctx, q, pod)
+		about := listing{sent: q.Clock}
+		entries, err := collect(ctx, q, pod, &about)
+		if errors.Is(err, errUnfollowed) {
+			// It can be listed all the same.
+			about.sent = 0
+			entries, err = collect(ctx, q, pod, &about)
+		}
 		switch {
 		case errors.Is(err, errRemoved):
-			return nil, nil
+			return nil, nil, nil
 		case !errors.Is(err, errReplaced):
-			return entries, err
+			if err == nil && (about.sent == 0 || f.hub.check(pod, about.began) != nil) {
+				untimely = pod
+			}
+			return entries, untimely, err
 		}
 		if pod = f.again(pod); pod == nil || !q.Pods(pod) {
-			return nil, nil
+			return nil, nil, nil
 		}
 	}
 }
 
 // collect asks one pod once. It asks for one connection above the limit, which says
 // that there is more.
-func collect(ctx context.Context, q Query, pod *Pod) ([]Entry, error) {
+func collect(ctx context.Context, q Query, pod *Pod, about *listing) ([]Entry, error) {
 	after := ""
 	if len(q.After) >= len(pod.Prefix) && q.After[:len(pod.Prefix)] == pod.Prefix {
 		after = q.After
@@ -167,7 +185,7 @@ func collect(ctx context.Context, q Query, pod *Pod) ([]Entry, error) {
 	}
 	var entries []Entry
 	size := 0
-	for c, err := range pod.list(ctx, after, limit) {
+	for c, err := range pod.list(ctx, after, limit, about) {
 		if err != nil {
 			return entries, err
 		}
@@ -188,12 +206,15 @@ func collect(ctx context.Context, q Query, pod *Pod) ([]Entry, error) {
 	return entries, nil
 }
 
-func merge(answers []answer, limit int) Result {
+func mergeAnswers(answers []answer, limit int) Result {
 	var r Result
 	for _, a := range answers {
 		var missing *Unanswered
 		if errors.As(a.err, &missing) {
 			r.Unanswered = append(r.Unanswered, missing)
+		}
+		if a.untimely != nil {
+			r.Untimely = append(r.Untimely, a.untimely)
 		}
 		r.Entries = append(r.Entries, a.entries...)
 	}

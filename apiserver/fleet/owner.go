@@ -8,6 +8,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/wsproxy/wsproxy/api/clock"
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
 
@@ -28,6 +29,17 @@ func (f *Fleet) Get(ctx context.Context, namespace, name string) (Entry, error) 
 	return f.ask(ctx, namespace, name, func(p *Pod) (*dataplanev1alpha1.Connection, error) {
 		return p.get(ctx, name)
 	})
+}
+
+// Find is Get for a list of that Version; timely says that it is as of that.
+func (f *Fleet) Find(ctx context.Context, namespace, name string, version clock.Stamp) (e Entry, timely bool, err error) {
+	timely = true
+	e, err = f.ask(ctx, namespace, name, func(p *Pod) (*dataplanev1alpha1.Connection, error) {
+		c, asOf, err := p.find(ctx, name, version)
+		timely = timely && asOf && (err != nil || f.hub.check(p, clock.Stamp(c.GetVersion())) == nil)
+		return c, err
+	})
+	return e, timely, err
 }
 
 // Disconnect starts the closing of a connection in the namespace and returns it

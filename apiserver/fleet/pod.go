@@ -45,6 +45,8 @@ type Pod struct {
 	// young is until when the pod may refuse connections before that is its answer:
 	// its process listens a moment after its container is said to run.
 	young time.Time
+	// restarts is what the kubelet has told, guarded by the fleet's mu.
+	restarts int32
 	// gone is closed when the pod is not to be asked any more, after reason was set.
 	gone   chan struct{}
 	reason error

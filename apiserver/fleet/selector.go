@@ -51,7 +51,16 @@ func runs(pod *corev1.Pod) bool {
 	return len(pod.Status.ContainerStatuses) == 0
 }
 
-// strip leaves of a pod what targetOf reads: there may be thousands of pods, and
+// restartsOf counts the processes of a pod that have ended and that another one has
+// followed. It may count a sidecar's: then it is not important.
+func restartsOf(pod *corev1.Pod) (n int32) {
+	for _, c := range pod.Status.ContainerStatuses {
+		n += c.RestartCount
+	}
+	return n
+}
+
+// strip leaves of a pod what targetOf and restartsOf read: there may be thousands of pods, and
 // most of what is known of them is of no use here.
 func strip(object any) (any, error) {
 	pod, ok := object.(*corev1.Pod)
@@ -63,7 +72,7 @@ func strip(object any) (any, error) {
 	stripped.ResourceVersion, stripped.Labels = pod.ResourceVersion, pod.Labels
 	stripped.Status.Phase, stripped.Status.PodIP = pod.Status.Phase, pod.Status.PodIP
 	for _, c := range pod.Status.ContainerStatuses {
-		stripped.Status.ContainerStatuses = append(stripped.Status.ContainerStatuses, corev1.ContainerStatus{Name: c.Name, State: c.State})
+		stripped.Status.ContainerStatuses = append(stripped.Status.ContainerStatuses, corev1.ContainerStatus{Name: c.Name, State: c.State, RestartCount: c.RestartCount})
 	}
 	return stripped, nil
 }

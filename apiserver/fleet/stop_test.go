@@ -74,7 +74,7 @@ func TestAfterTheEndNothingIsKnown(t *testing.T) {
 	if _, err := pod.get(t.Context(), name); !errors.As(err, &unanswered) {
 		t.Errorf("who has begun to ask is told %v", err)
 	}
-	for _, err := range pod.list(t.Context(), "", 0) {
+	for _, err := range pod.list(t.Context(), "", 0, &listing{}) {
 		if !errors.As(err, &unanswered) {
 			t.Errorf("who has begun to list is told %v", err)
 		}

@@ -12,13 +12,30 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/wsproxy/wsproxy/api/clock"
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
 
+// errUnfollowed: the pod's clock is too far behind ours to follow it.
+var errUnfollowed = errors.New("its clock is too far behind")
+
+// listing is what a list of a pod is told and says apart from connections.
+type listing struct {
+	// sent is our clock, past which the pod moves its own; 0: it does not.
+	sent clock.Stamp
+	// process is what runs in the pod, and began where its clock was then; 0: it has
+	// none.
+	process string
+	began   clock.Stamp
+}
+
 // list yields the pod's connections with names greater than after, in the order
 // of their names: at most limit of them, or all where limit is 0. It ends after
-// an error, which is errRemoved, errReplaced or *Unanswered.
-func (p *Pod) list(ctx context.Context, after string, limit int32) iter.Seq2[*dataplanev1alpha1.Connection, error] {
+// an error, which is errRemoved, errReplaced, errUnfollowed or *Unanswered.
+func (p *Pod) list(ctx context.Context, after string, limit int32, about *listing) iter.Seq2[*dataplanev1alpha1.Connection, error] {
 	return func(yield func(*dataplanev1alpha1.Connection, error) bool) {
 		leave, err := p.enter(ctx)
 		if err != nil {
@@ -35,12 +52,17 @@ func (p *Pod) list(ctx context.Context, after string, limit int32) iter.Seq2[*da
 		timer := time.AfterFunc(p.timeout, func() { cancel(late) })
 		defer timer.Stop()
 		fail := func(err error) {
+			if status.Code(err) == codes.FailedPrecondition && about.sent > 0 {
+				p.problem("does not follow the clock of this server", err)
+				yield(nil, errUnfollowed)
+				return
+			}
 			if context.Cause(ctx) == late { //nolint:errorlint // The very value from above is meant.
 				err, learned = fmt.Errorf("%w: %w", context.DeadlineExceeded, late), timedOut
 			}
 			yield(nil, p.unlisted(err))
 		}
-		stream, err := p.client.List(ctx, &dataplanev1alpha1.ListRequest{After: after, Limit: limit}, p.waits())
+		stream, err := p.client.List(ctx, &dataplanev1alpha1.ListRequest{After: after, Limit: limit, Clock: int64(about.sent)}, p.waits())
 		if err != nil {
 			fail(err)
 			return
@@ -58,6 +80,7 @@ func (p *Pod) list(ctx context.Context, after string, limit int32) iter.Seq2[*da
 			}
 			timer.Reset(p.timeout)
 			p.calls.learn(answered)
+			about.process, about.began = chunk.GetPodId(), clock.Stamp(chunk.GetClock())
 			now := time.Now()
 			for _, c := range chunk.GetConnections() {
 				if err := errors.Join(p.inOrder(c.GetName(), after), check(c, now)); err != nil {
@@ -71,6 +94,28 @@ func (p *Pod) list(ctx context.Context, after string, limit int32) iter.Seq2[*da
 			}
 		}
 	}
+}
+
+// find returns the connection of that name as part of a list, so that the pod's clock
+// is past the version. Names have 32 digits: so many have all but the last of them in
+// common.
+func (p *Pod) find(ctx context.Context, name string, version clock.Stamp) (found *dataplanev1alpha1.Connection, timely bool, err error) {
+	about := listing{sent: version}
+	for c, err := range p.list(ctx, name[:len(name)-1], int32(len(dataplanev1alpha1.NameDigits)), &about) {
+		switch {
+		case errors.Is(err, errUnfollowed):
+			found, err := p.get(ctx, name)
+			return found, false, err
+		case err != nil:
+			return nil, false, err
+		case c.GetName() == name:
+			found = c
+		}
+	}
+	if found == nil {
+		return nil, true, ErrUnknown
+	}
+	return found, true, nil
 }
 
 // inOrder refuses a name that is not of this pod, or not the next one. Lists are

@@ -19,6 +19,8 @@ import (
 type connection struct {
 	sourceIP, path string
 	since          time.Time
+	// closing tells the registry, as a connection of the relay does.
+	closing func()
 	// then is called, if it is there, when the connection is disconnected.
 	then func()
 
@@ -54,6 +56,7 @@ func (c *connection) Disconnect(how registry.Disconnect) error {
 	}
 	c.closingSince = time.Now()
 	c.disconnects = append(c.disconnects, how)
+	c.closing()
 	if c.then != nil {
 		go c.then()
 	}

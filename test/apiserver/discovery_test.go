@@ -23,7 +23,7 @@ func TestDiscovery(t *testing.T) {
 		got[resource.Name] = resource
 	}
 	for name, verbs := range map[string]string{
-		"websocketconnections":            "delete,deletecollection,get,list",
+		"websocketconnections":            "delete,deletecollection,get,list,watch",
 		"websocketconnections/status":     "get",
 		"websocketconnections/disconnect": "create",
 	} {

@@ -203,7 +203,6 @@ func TestListsThatCannotBe(t *testing.T) {
 		"resourceVersion=5":                                   http.StatusOK,
 		"resourceVersion=0":                                   http.StatusOK,
 		"resourceVersion=5&resourceVersionMatch=NotOlderThan": http.StatusOK,
-		"watch=1":  http.StatusMethodNotAllowed,
 		"limit=-1": http.StatusOK,
 	} {
 		if got := r.get(path("shop") + "?" + query); got.code != want {

@@ -43,6 +43,7 @@ type pod struct {
 	registry               *registry.Registry
 	connections            map[string]*connection
 	entries                map[string]*registry.Entry
+	draining               atomic.Bool
 	stop                   func()
 }
 
@@ -85,7 +86,10 @@ func (p *pod) connect(n int) []string {
 	names := make([]string, 0, n)
 	for i := range n {
 		c := &connection{sourceIP: fmt.Sprintf("192.0.2.%d", i%10), path: fmt.Sprintf("/chat/%d", i), since: time.Now()}
-		entry := p.registry.Add(func(registry.ID) registry.Connection { return c })
+		entry := p.registry.Add(func(id registry.ID) registry.Connection {
+			c.closing = func() { p.registry.Report(id, dataplanev1alpha1.Phase_PHASE_CLOSING, "10.0.0.7:8080") }
+			return c
+		})
 		name := entry.ID().Name()
 		p.connections[name], p.entries[name] = c, entry
 		names = append(names, name)
@@ -121,12 +125,15 @@ func (p *pod) serve(t *testing.T, authority *certstest.Authority, port int) {
 	}
 	server := control.New(control.Options{
 		Store: config.NewStore(initial, t.TempDir()), Registry: p.registry,
-		Drain: func() {}, Draining: func() bool { return false },
+		Drain: func() {}, Draining: p.draining.Load,
 		Certs: certs.NewDir(dir, logr.Discard()), Logger: logr.Discard(),
 	})
 	p.run(t, port, server.Serve, func() {
-		ended, cancel := context.WithCancel(context.Background())
-		cancel()
+		ended, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if !p.draining.Load() {
+			cancel() // It is killed.
+		}
 		server.Stop(ended)
 	})
 }
