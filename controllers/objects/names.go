@@ -38,6 +38,11 @@ const (
 	// it also while the spec of the proxy is not accepted.
 	AnnotationUpstreamService = "wsproxy.io/upstream-service"
 
+	// AnnotationMadeFrom on a ConfigMap says which proxy and which class, in which
+	// generation ("uid/generation uid/generation"), its snapshot was made from.
+	// Whoever knows older ones only does not write over it.
+	AnnotationMadeFrom = "wsproxy.io/made-from"
+
 	// AnnotationVersionOffset on a ConfigMap is added to its resourceVersion to make
 	// the version of its snapshot. It is there in a cluster that was restored from
 	// a backup, because versions must not become lower.

@@ -62,6 +62,16 @@ func (r *Reconciler) configure(ctx context.Context, w *work) error {
 	}
 	back := current != nil && add != offset(current)
 	if current == nil || back || !carries(current, desired) {
+		if err := w.isBehind(current); err != nil {
+			return err
+		}
+		sources := w.sources()
+		if w.held() && current != nil {
+			sources = current.Annotations[objects.AnnotationMadeFrom]
+		}
+		if sources != "" {
+			desired.WithAnnotations(map[string]string{objects.AnnotationMadeFrom: sources})
+		}
 		if _, err := r.Applier.Write(ctx, desired); err != nil {
 			if apierrors.IsConflict(err) {
 				// What is remembered may be of a cluster that went back in time.

@@ -26,6 +26,8 @@ import (
 // else, and every write, goes through.
 type lag struct {
 	inner http.RoundTripper
+	// configMaps says that news of them pass.
+	configMaps bool
 	// written counts ConfigMaps that were written, refused those that the API server
 	// refused with a conflict.
 	written, refused atomic.Int64
@@ -43,7 +45,7 @@ func (l *lag) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	configMaps := strings.Contains(request.URL.Path, "/configmaps")
 	switch {
-	case request.URL.Query().Get("watch") != "" && (configMaps || strings.HasSuffix(request.URL.Path, "/websocketproxies")):
+	case request.URL.Query().Get("watch") != "" && (configMaps && !l.configMaps || strings.HasSuffix(request.URL.Path, "/websocketproxies")):
 		response.Body = &news{ReadCloser: response.Body, lag: l, closed: make(chan struct{})}
 	case configMaps && request.Method == http.MethodPatch && response.StatusCode == http.StatusConflict:
 		l.refused.Add(1)
@@ -92,9 +94,9 @@ func (n *news) Close() error {
 }
 
 // startLagging starts an operator whose news can be held back.
-func (r *room) startLagging() (*operator, *lag) {
+func (r *room) startLagging(configMaps bool) (*operator, *lag) {
 	r.Helper()
-	l := &lag{}
+	l := &lag{configMaps: configMaps}
 	config := rest.CopyConfig(server.config)
 	config.Wrap(func(inner http.RoundTripper) http.RoundTripper {
 		l.inner = inner
@@ -104,17 +106,20 @@ func (r *room) startLagging() (*operator, *lag) {
 }
 
 func TestAnOperatorThatIsBehindIsRefusedAndPushesNothing(t *testing.T) {
-	for name, restarted := range map[string]bool{
-		"while the pod runs": false,
+	for name, c := range map[string]struct{ restarted, configMaps bool }{
+		"while the pod runs": {},
 		// The operator that is behind learns from the pod that there is something
 		// newer, and must not take that for news of the proxy.
-		"after the pod came back": true,
+		"after the pod came back": {restarted: true},
+		// It hears of the ConfigMap, whose resourceVersion it then knows, and takes
+		// it for something to be put right.
+		"with proxies alone": {configMaps: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRoom(t)
 			r.backend()
 			endpoints := r.slice("10.0.0.1")
-			_, stale := r.startLagging()
+			_, stale := r.startLagging(c.configMaps)
 			p := r.serving("echo", 1, toBackend)
 			before := stale.written.Load()
 			release := stale.hold()
@@ -128,7 +133,7 @@ func TestAnOperatorThatIsBehindIsRefusedAndPushesNothing(t *testing.T) {
 			fresh.stop()
 			config := get[corev1.ConfigMap](r, "echo-wsproxy")
 			pushes := p[0].pushes()
-			if restarted {
+			if c.restarted {
 				asked := 0
 				p[0].set(func() { p[0].keeps, asked = true, p[0].statuses })
 				p[0].server.Stop()
@@ -147,7 +152,7 @@ func TestAnOperatorThatIsBehindIsRefusedAndPushesNothing(t *testing.T) {
 			looks := reconciled(r, "websocketproxy")
 			r.patch(endpoints, `{"endpoints":[{"addresses":["10.0.0.2"],"conditions":{"ready":true}}]}`)
 			r.eventually(func() error {
-				if n := stale.refused.Load(); n < 3 && !restarted {
+				if n := stale.refused.Load(); n < 3 && !c.restarted && !c.configMaps {
 					return fmt.Errorf("%d writes were refused", n)
 				}
 				if n := reconciled(r, "websocketproxy") - looks; n < 3 {

@@ -52,6 +52,8 @@ type pod struct {
 	// applied are the versions that were pushed and accepted, in order, over all
 	// runs.
 	applied []uint64
+	// said are their numbers of retries.
+	said []int32
 	// keeps says that the accepted snapshot outlives a run, as it does in a pod
 	// whose container is started again.
 	keeps bool
@@ -200,6 +202,7 @@ func (p *pod) Apply(ctx context.Context, request *dataplanev1alpha1.ApplyRequest
 	}
 	p.inForce = snapshot
 	p.applied = append(p.applied, snapshot.GetVersion())
+	p.said = append(p.said, snapshot.GetSettings().GetMaxRetries())
 	return &dataplanev1alpha1.ApplyResponse{Version: snapshot.GetVersion(), Digest: snapshot.GetDigest(), PodId: p.id(), Connections: p.connections}, nil
 }
 
