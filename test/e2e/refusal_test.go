@@ -20,9 +20,9 @@ func TestAWrongManifestIsRefusedByName(t *testing.T) {
 		reads []string
 	}{
 		{"a timeout out of range", `{"upstream":{"url":"ws://a.example"},"settings":{"connectTimeout":0}}`,
-			[]string{"spec.settings.connectTimeout", "0", "greater than or equal to 1"}},
+			[]string{"spec.settings.connectTimeout", "0", "must be 1 to 3600 seconds"}},
 		{"too many retries", `{"upstream":{"url":"ws://a.example"},"settings":{"maxRetries":101}}`,
-			[]string{"spec.settings.maxRetries", "101", "less than or equal to 100"}},
+			[]string{"spec.settings.maxRetries", "101", "must be 0 to 100 attempts"}},
 		{"no upstream", `{"upstream":{}}`,
 			[]string{"spec.upstream", "exactly one of serviceRef and url"}},
 		{"two upstreams", `{"upstream":{"url":"ws://a.example","serviceRef":{"name":"a","port":80}}}`,
