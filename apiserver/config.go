@@ -29,8 +29,10 @@ type Config struct {
 	// Changes is how many requests each user may make that change something, dry
 	// runs among them.
 	Changes throttle.Options
-	// PerUser is how many reads, and how many changes, of each user are served at a
-	// time. Default MaxPerUser.
+	// Sends is how many messages each user may send.
+	Sends throttle.Options
+	// PerUser is how many reads, how many changes and how many messages of each user
+	// are served at a time. Default MaxPerUser.
 	PerUser int
 
 	scheme *runtime.Scheme
@@ -68,7 +70,8 @@ func (c *Config) Complete() (*Server, error) {
 	}
 	c.Generic.AddReadyzChecks(healthz.NamedCheck("pods-known", func(*http.Request) error { return pods.Fresh() }))
 	changes := throttle.New(c.Changes)
-	c.Generic.BuildHandlerChainFunc = throttled(changes, c.PerUser)
+	c.Generic.BuildHandlerChainFunc = throttled(throttles{changes: changes, sends: throttle.New(c.Sends)}, c.PerUser)
+	c.Generic.AuditPolicyRuleEvaluator = discreet(c.Generic.AuditPolicyRuleEvaluator)
 	generic, err := c.Generic.Complete(nil).New("wsproxy-apiserver", genericapiserver.NewEmptyDelegate())
 	if err != nil {
 		return nil, err

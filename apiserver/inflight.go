@@ -50,9 +50,9 @@ func (f *inFlight) enter(user string) (leave func(), ok bool) {
 
 // share lets each user have a share of what is served at a time: requests to pods
 // that hang take long, and whoever sends many of them must not keep others from
-// the pods that answer. Reads, changes and watches are counted apart.
+// the pods that answer. Reads, changes, messages and watches are counted apart.
 func share(next http.Handler, c *genericapiserver.Config, most int) http.Handler {
-	reads, changes, watches := newInFlight(most), newInFlight(most), newInFlight(most)
+	reads, changes, sends, watches := newInFlight(most), newInFlight(most), newInFlight(most), newInFlight(most)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info, ok := request.RequestInfoFrom(r.Context())
 		user, named := request.UserFrom(r.Context())
@@ -61,11 +61,13 @@ func share(next http.Handler, c *genericapiserver.Config, most int) http.Handler
 			return
 		}
 		counted := changes
-		switch info.Verb {
-		case "get", "list":
+		switch {
+		case info.Verb == "get" || info.Verb == "list":
 			counted = reads
-		case "watch":
+		case info.Verb == "watch":
 			counted = watches
+		case isSend(info):
+			counted = sends
 		}
 		leave, ok := counted.enter(user.GetName())
 		if !ok {

@@ -22,20 +22,23 @@ import (
 // has a bound of their own.
 const MaxChanges = 0
 
-// throttled makes the chain of handlers: the default one, in which changes are
-// counted before they are authorized. To authorize one costs a request to the
+// throttles are what each user may do, by what it is.
+type throttles struct{ changes, sends *throttle.Throttle }
+
+// throttled makes the chain of handlers: the default one, in which changes and
+// messages are counted before they are authorized. To authorize one costs a request to the
 // kube-apiserver, of which k8s.io/apiserver sends 200 a second for all users
 // together: if a flood were to wait for them, everybody else would wait behind it.
 //
 // The chain takes no handler between authentication and authorization. So
 // the authorizer, which knows the user, notes in the request that it is to be
 // turned back, and lets it through to a handler that does nothing else with it.
-func throttled(changes *throttle.Throttle, perUser int) func(http.Handler, *genericapiserver.Config) http.Handler {
+func throttled(users throttles, perUser int) func(http.Handler, *genericapiserver.Config) http.Handler {
 	return func(api http.Handler, c *genericapiserver.Config) http.Handler {
 		deciding := c.Authorization.Authorizer
 		defer func() { c.Authorization.Authorizer = deciding }()
-		c.Authorization.Authorizer = &countingAuthorizer{deciding, changes}
-		chain := genericapiserver.DefaultBuildHandlerChain(turnBack(share(sparing(strict(api)), c, perUser), c), c)
+		c.Authorization.Authorizer = &countingAuthorizer{deciding, users}
+		chain := genericapiserver.DefaultBuildHandlerChain(turnBack(share(bounded(sparing(strict(api)), c), c, perUser), c), c)
 		return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 			chain.ServeHTTP(w, request.WithContext(context.WithValue(request.Context(), noteKey{}, &note{})))
 		})
@@ -50,13 +53,15 @@ type note struct {
 	// wait, where it is positive, is how long the user has to wait. Then nothing
 	// has authorized the request.
 	wait time.Duration
+	// what it was that there was too much of.
+	what string
 }
 
 // countingAuthorizer lets the next one decide, but for changes by users who have
 // to wait.
 type countingAuthorizer struct {
 	authorizer.Authorizer
-	changes *throttle.Throttle
+	users throttles
 }
 
 // Authorize implements authorizer.Authorizer.
@@ -64,14 +69,19 @@ func (a *countingAuthorizer) Authorize(ctx context.Context, attributes authorize
 	// Without a note nobody would turn the request back.
 	note, ok := ctx.Value(noteKey{}).(*note)
 	if ok && isChange(attributes) {
-		if note.wait = a.changes.Take(attributes.GetUser().GetName(), 1); note.wait > 0 {
-			return authorizer.DecisionAllow, "too many changes by this user: it is turned back without a decision", nil
+		counted := a.users.changes
+		note.what = "changes"
+		if attributes.GetSubresource() == connectionsv1alpha1.SubresourceSend {
+			counted, note.what = a.users.sends, "messages"
+		}
+		if note.wait = counted.Take(attributes.GetUser().GetName(), 1); note.wait > 0 {
+			return authorizer.DecisionAllow, "too many " + note.what + " by this user: it is turned back without a decision", nil
 		}
 	}
 	return a.Authorizer.Authorize(ctx, attributes)
 }
 
-// isChange reports whether a connection is to be ended. A dry run is meant, too:
+// isChange reports whether a connection is to be ended, or sent to. A dry run is meant, too:
 // it costs as much.
 func isChange(a authorizer.Attributes) bool {
 	return a.IsResourceRequest() && a.GetAPIGroup() == connectionsv1alpha1.Group && slices.Contains([]string{"create", "delete", "deletecollection"}, a.GetVerb())
@@ -81,7 +91,7 @@ func isChange(a authorizer.Attributes) bool {
 func turnBack(next http.Handler, c *genericapiserver.Config) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		if note, ok := request.Context().Value(noteKey{}).(*note); ok && note.wait > 0 {
-			responsewriters.ErrorNegotiated(throttle.Error(note.wait), c.Serializer, connectionsv1alpha1.GroupVersion, w, request)
+			responsewriters.ErrorNegotiated(throttle.Error(note.what, note.wait), c.Serializer, connectionsv1alpha1.GroupVersion, w, request)
 			return
 		}
 		next.ServeHTTP(w, request)

@@ -27,7 +27,11 @@ var (
 	resource       = connectionsv1alpha1.Resource(connectionsv1alpha1.ResourceConnections)
 	kindConnection = connectionsv1alpha1.GroupVersion.WithKind("WebSocketConnection").GroupKind()
 	kindDisconnect = connectionsv1alpha1.GroupVersion.WithKind("WebSocketDisconnect").GroupKind()
+	kindSend       = connectionsv1alpha1.GroupVersion.WithKind("WebSocketSend").GroupKind()
 )
+
+// errExtension is why nothing can be sent under most extensions.
+var errExtension = errors.New("client and upstream have agreed on an extension other than permessage-deflate, under which nothing else can be sent")
 
 // apiError says in the words of Kubernetes what the fleet said. It is the only
 // place where that is decided.
@@ -60,11 +64,16 @@ func apiError(ctx context.Context, name string, err error) error {
 // unavailable is the answer where nothing can be said, which is another one than
 // that there is nothing. name may be empty.
 func unavailable(name, why string) error {
+	return later(name, "cannot ask the data plane: "+why)
+}
+
+// later is the answer where the same request may succeed soon. name may be empty.
+func later(name, why string) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status:  metav1.StatusFailure,
 		Code:    http.StatusServiceUnavailable,
 		Reason:  metav1.StatusReasonServiceUnavailable,
-		Message: "cannot ask the data plane: " + why,
+		Message: why,
 		Details: &metav1.StatusDetails{
 			Group: resource.Group, Kind: resource.Resource, Name: name,
 			RetryAfterSeconds: retryAfterSeconds,

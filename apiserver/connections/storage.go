@@ -47,6 +47,7 @@ func Resources(pods *fleet.Fleet, changes *throttle.Throttle) map[string]rest.St
 		parent: s,
 		parent + "/" + connectionsv1alpha1.SubresourceStatus:     &Status{s},
 		parent + "/" + connectionsv1alpha1.SubresourceDisconnect: &Disconnect{s},
+		parent + "/" + connectionsv1alpha1.SubresourceSend:       &Send{s},
 	}
 }
 

@@ -14,6 +14,9 @@ const (
 	// maxCalls are under way to one pod at a time. A pod answers within
 	// milliseconds, so that is thousands a second. More wait, as long as it goes on.
 	maxCalls = 16
+	// maxSends are those that wait for a client, or for a message of its upstream. They
+	// take longer, and with the payload that they may have they are 8 MiB in the pod.
+	maxSends = 64
 	// silence is how long a pod that did not answer is not asked again. It is no
 	// longer than what callers are told to wait.
 	silence = time.Second
@@ -53,8 +56,8 @@ type calls struct {
 	probing     bool
 }
 
-func newCalls(stall time.Duration) *calls {
-	return &calls{stall: stall, slots: make(chan struct{}, maxCalls)}
+func newCalls(stall time.Duration, most int) *calls {
+	return &calls{stall: stall, slots: make(chan struct{}, most)}
 }
 
 // enter lets a call begin, which must end with leave. The error is errBusy,

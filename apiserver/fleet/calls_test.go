@@ -12,7 +12,7 @@ import (
 
 func TestAPodIsAskedFewQuestionsAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCalls(time.Second)
+		c := newCalls(time.Second, maxCalls)
 		entered, failed := make(chan func(outcome), 100), make(chan error, 100)
 		for range 100 {
 			go func() {
@@ -58,7 +58,7 @@ func TestAPodIsAskedFewQuestionsAtATime(t *testing.T) {
 
 func TestWhoWaitsForASilentPodIsRefusedWithTheFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCalls(time.Second)
+		c := newCalls(time.Second, maxCalls)
 		var leave []func(outcome)
 		for range maxCalls {
 			l, err := c.enter(t.Context())
@@ -90,7 +90,7 @@ func TestWhoWaitsForASilentPodIsRefusedWithTheFirst(t *testing.T) {
 
 func TestASilentPodIsTriedByOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCalls(time.Second)
+		c := newCalls(time.Second, maxCalls)
 		enter := func(want error) func(outcome) {
 			t.Helper()
 			leave, err := c.enter(t.Context())

@@ -41,6 +41,7 @@ type Pod struct {
 	conn    *grpc.ClientConn
 	client  dataplanev1alpha1.ConnectionsClient
 	calls   *calls
+	sends   *calls // apart, so that clients who do not read keep nobody from asking
 	logger  logr.Logger
 	// young is until when the pod may refuse connections before that is its answer:
 	// its process listens a moment after its container is said to run.
@@ -89,7 +90,8 @@ func newPod(t target, options *Options) (*Pod, error) {
 		timeout:   options.Timeout,
 		conn:      conn,
 		client:    dataplanev1alpha1.NewConnectionsClient(conn),
-		calls:     newCalls(options.Timeout / 4),
+		calls:     newCalls(options.Timeout/4, maxCalls),
+		sends:     newCalls(options.Timeout/4, maxSends),
 		logger:    options.Logger.WithValues("pod", t.namespace+"/"+t.name),
 		young:     time.Now().Add(options.Youth),
 		gone:      make(chan struct{}),
@@ -125,7 +127,12 @@ func (p *Pod) close(reason error) {
 // or *Unanswered; reached says that the question came as far as a connection to the
 // pod.
 func (p *Pod) ask(ctx context.Context, question func(ctx context.Context, options ...grpc.CallOption) error) (reached bool, err error) {
-	leave, err := p.enter(ctx)
+	return p.askAmong(ctx, p.calls, question)
+}
+
+// askAmong is ask that takes its turn among these calls.
+func (p *Pod) askAmong(ctx context.Context, others *calls, question func(ctx context.Context, options ...grpc.CallOption) error) (reached bool, err error) {
+	leave, err := p.enter(ctx, others)
 	if err != nil {
 		return false, p.explain(err)
 	}
@@ -143,11 +150,11 @@ func (p *Pod) ask(ctx context.Context, question func(ctx context.Context, option
 // waits says whether a call waits until the pod takes connections.
 func (p *Pod) waits() grpc.CallOption { return grpc.WaitForReady(time.Now().Before(p.young)) }
 
-// enter waits for its turn, as long as for an answer.
-func (p *Pod) enter(ctx context.Context) (leave func(outcome), err error) {
+// enter waits for its turn among these calls, as long as for an answer.
+func (p *Pod) enter(ctx context.Context, others *calls) (leave func(outcome), err error) {
 	limited, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	return p.calls.enter(limited)
+	return others.enter(limited)
 }
 
 // outcome tells the silence of the pod from the impatience of the caller. A pod
@@ -206,6 +213,12 @@ func (p *Pod) disconnect(ctx context.Context, request *dataplanev1alpha1.Disconn
 	if err == nil {
 		err = p.about(c, request.GetName())
 	}
+	return c, p.unclear(reached, err)
+}
+
+// unclear makes of the error of a change that was asked for one that says whether it
+// may happen.
+func (p *Pod) unclear(reached bool, err error) error {
 	if reached && errors.Is(err, errReplaced) {
 		// It was asked, so it is not asked again.
 		err = &Unanswered{Pod: p, Why: "changed while it was asked"}
@@ -214,7 +227,7 @@ func (p *Pod) disconnect(ctx context.Context, request *dataplanev1alpha1.Disconn
 	if errors.As(err, &unanswered) {
 		unanswered.MayHappen = reached
 	}
-	return c, err
+	return err
 }
 
 // about refuses an answer that is not about the connection that was asked for,

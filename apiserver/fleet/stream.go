@@ -37,7 +37,7 @@ type listing struct {
 // an error, which is errRemoved, errReplaced, errUnfollowed or *Unanswered.
 func (p *Pod) list(ctx context.Context, after string, limit int32, about *listing) iter.Seq2[*dataplanev1alpha1.Connection, error] {
 	return func(yield func(*dataplanev1alpha1.Connection, error) bool) {
-		leave, err := p.enter(ctx)
+		leave, err := p.enter(ctx, p.calls)
 		if err != nil {
 			yield(nil, p.unlisted(err))
 			return

@@ -27,6 +27,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.WebSocketConnectionSpec{}.OpenAPIModelName():   schema_wsproxy_api_connections_v1alpha1_WebSocketConnectionSpec(ref),
 		v1alpha1.WebSocketConnectionStatus{}.OpenAPIModelName(): schema_wsproxy_api_connections_v1alpha1_WebSocketConnectionStatus(ref),
 		v1alpha1.WebSocketDisconnect{}.OpenAPIModelName():       schema_wsproxy_api_connections_v1alpha1_WebSocketDisconnect(ref),
+		v1alpha1.WebSocketSend{}.OpenAPIModelName():             schema_wsproxy_api_connections_v1alpha1_WebSocketSend(ref),
 		v1.APIGroup{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_APIGroup(ref),
 		v1.APIGroupList{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_APIGroupList(ref),
 		v1.APIResource{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_APIResource(ref),
@@ -509,6 +510,63 @@ func schema_wsproxy_api_connections_v1alpha1_WebSocketDisconnect(ref common.Refe
 							Description: "gracePeriodSeconds is how long client and upstream have to answer the close frame before they are reset. Range 0 to 3600; absent: 5.",
 							Type:        []string{"integer"},
 							Format:      "int64",
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_wsproxy_api_connections_v1alpha1_WebSocketSend(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "WebSocketSend is a message for the client of a connection: it is what is POSTed to the subresource send of a WebSocketConnection. The client gets it whole, between two messages of its upstream and in the order of sending. The answer is a Status without details, as soon as the kernel of the pod has taken all of it; that the client has read it nobody can say.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metadata.name, metadata.uid and metadata.resourceVersion, where they are given, must be the connection's.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"type": {
+						SchemaProps: spec.SchemaProps{
+							Description: "type is Text or Binary. Absent: Text with text, Binary with data.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"text": {
+						SchemaProps: spec.SchemaProps{
+							Description: "text is the payload of a Text as it is. Exactly one of text and data is there.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is the payload of a Binary, or of a Text, in base64. Without that it has at most 131072 bytes, or limits.maxMessageBytes of the proxy if that is less. A Text is UTF-8.",
+							Type:        []string{"string"},
+							Format:      "byte",
 						},
 					},
 				},

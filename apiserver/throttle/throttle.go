@@ -85,7 +85,7 @@ func (t *Throttle) bucketLocked(user string) *rate.Limiter {
 	return made
 }
 
-// Error is what a user is told who has to wait.
-func Error(wait time.Duration) error {
-	return apierrors.NewTooManyRequests("too many changes by this user, others are not affected", int(math.Ceil(wait.Seconds())))
+// Error is what a user is told who has to wait, because of too many of what.
+func Error(what string, wait time.Duration) error {
+	return apierrors.NewTooManyRequests("too many "+what+" by this user, others are not affected", int(math.Ceil(wait.Seconds())))
 }

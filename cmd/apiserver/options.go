@@ -54,6 +54,7 @@ type options struct {
 	clientDir  string
 	podTimeout time.Duration
 	changes    throttle.Options
+	sends      throttle.Options
 	version    bool
 }
 
@@ -69,6 +70,7 @@ func newOptions() *options {
 		clientDir:      mountedSecret,
 		podTimeout:     3 * time.Second,
 		changes:        throttle.Options{PerSecond: 50, Burst: 100},
+		sends:          throttle.Options{PerSecond: 200, Burst: 400},
 	}
 	o.generic.MaxMutatingRequestsInFlight = apiserver.MaxChanges
 	o.serving.BindPort = 8443
@@ -92,6 +94,8 @@ func parse(arguments []string, usage io.Writer) (*options, error) {
 	flags.DurationVar(&o.podTimeout, "pod-timeout", o.podTimeout, "how long a data-plane pod may take to answer")
 	flags.Float64Var(&o.changes.PerSecond, "changes-per-second", o.changes.PerSecond, "changes that each user may make per second, dry runs included; 100 connections that are ended together count as one")
 	flags.IntVar(&o.changes.Burst, "changes-burst", o.changes.Burst, "changes that each user may make at once")
+	flags.Float64Var(&o.sends.PerSecond, "sends-per-second", o.sends.PerSecond, "messages that each user may send to clients per second, dry runs included")
+	flags.IntVar(&o.sends.Burst, "sends-burst", o.sends.Burst, "messages that each user may send at once")
 	flags.BoolVar(&o.version, "version", false, "print the version and exit")
 	o.generic.AddUniversalFlags(flags)
 	o.serving.AddFlags(flags)
@@ -119,6 +123,9 @@ func (o *options) check(rest []string) error {
 	}
 	if o.changes.PerSecond <= 0 || o.changes.Burst < 1 {
 		problems = append(problems, errors.New("--changes-per-second must be positive, --changes-burst at least 1"))
+	}
+	if o.sends.PerSecond <= 0 || o.sends.Burst < 1 {
+		problems = append(problems, errors.New("--sends-per-second must be positive, --sends-burst at least 1"))
 	}
 	if o.features.EnablePriorityAndFairness {
 		problems = append(problems, errors.New("--enable-priority-and-fairness is not supported"))
@@ -176,7 +183,7 @@ func (o *options) config() (*apiserver.Config, error) {
 	g.Authentication.APIAudiences = authenticator.Audiences{apiserver.Audience}
 	g.Authentication.Authenticator = apiserver.Named(g.Authentication.Authenticator)
 	c.Fleet = fleet.Options{Pods: client.CoreV1(), ClientDir: o.clientDir, Timeout: o.podTimeout, Logger: klog.Background()}
-	c.Changes = o.changes
+	c.Changes, c.Sends = o.changes, o.sends
 	return c, nil
 }
 

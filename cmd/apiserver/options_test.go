@@ -20,11 +20,13 @@ func TestParse(t *testing.T) {
 		refusal string
 	}{
 		"nothing":      {"", ""},
-		"everything":   {"--kubeconfig=x --client-dir=y --pod-timeout=1s --changes-per-second=0.5 --changes-burst=1 --secure-port=1234 -v=2", ""},
+		"everything":   {"--kubeconfig=x --client-dir=y --pod-timeout=1s --changes-per-second=0.5 --changes-burst=1 --sends-per-second=0.5 --sends-burst=1 --secure-port=1234 -v=2", ""},
 		"an argument":  {"more", `unexpected argument "more"`},
 		"no patience":  {"--pod-timeout=0s", "--pod-timeout"},
 		"no changes":   {"--changes-per-second=0", "--changes-per-second"},
 		"no burst":     {"--changes-burst=0", "--changes-burst"},
+		"no sends":     {"--sends-per-second=0", "--sends-per-second"},
+		"no sends yet": {"--sends-burst=0", "--sends-burst"},
 		"fairness":     {"--enable-priority-and-fairness", "not supported"},
 		"a wrong port": {"--secure-port=70000", "secure-port"},
 		"no such flag": {"--bogus", "unknown flag"},

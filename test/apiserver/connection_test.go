@@ -5,6 +5,7 @@ package apiserver
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -76,6 +77,20 @@ func (c *connection) Send(ctx context.Context, message registry.Send) error {
 		c.sent = append(c.sent, message)
 	}
 	return ctx.Err()
+}
+
+// refuse lets the connection refuse messages from here on; nil lets it take them.
+func (c *connection) refuse(why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refuses = why
+}
+
+// messages returns what was sent to the client.
+func (c *connection) messages() []registry.Send {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.sent)
 }
 
 // ended returns how the connection was disconnected, if it was.

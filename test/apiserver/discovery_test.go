@@ -26,6 +26,7 @@ func TestDiscovery(t *testing.T) {
 		"websocketconnections":            "delete,deletecollection,get,list,watch",
 		"websocketconnections/status":     "get",
 		"websocketconnections/disconnect": "create",
+		"websocketconnections/send":       "create",
 	} {
 		resource := got[name]
 		slices.Sort(resource.Verbs)

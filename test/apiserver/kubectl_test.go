@@ -134,11 +134,40 @@ func (c *cluster) rights(name string) func(*testing.T) {
 		c.kubectl("create", "rolebinding", "viewer", "-n", "shop", "--clusterrole=wsproxy-connections-viewer", "--user=vera")
 		c.kubectl("create", "rolebinding", "operator", "-n", "shop", "--clusterrole=wsproxy-connections-operator", "--user=oscar")
 		c.kubectl("create", "rolebinding", "view", "-n", "shop", "--clusterrole=view", "--user=victor")
+		c.kubectl("create", "rolebinding", "messenger", "-n", "shop", "--clusterrole=wsproxy-connections-messenger", "--user=mia")
 		eventually(t, "vera may see", func() bool { _, err := get("vera"); return err == nil })
 		for _, user := range []string{"mallory", "victor"} {
 			if out, err := get(user); err == nil || !strings.Contains(out, "Forbidden") {
 				t.Errorf("%s sees: %v: %s", user, err, out)
 			}
+		}
+		send := func(user, body string) (string, error) {
+			return c.try(body, "create", "--as="+user, "-f", "-", "--raw", path("shop", name, "send"))
+		}
+		eventually(t, "mia may send", func() bool {
+			out, err := send("mia", `{"text":"hello"}`)
+			return err == nil && strings.Contains(out, "Success")
+		})
+		if out, err := get("mia"); err == nil || !strings.Contains(out, "Forbidden") {
+			t.Errorf("mia sees: %v: %s", err, out)
+		}
+		for _, user := range []string{"vera", "oscar", "mallory"} {
+			if out, err := send(user, `{"text":"hello"}`); err == nil || !strings.Contains(out, "Forbidden") {
+				t.Errorf("%s sends: %v: %s", user, err, out)
+			}
+		}
+		for body, says := range map[string]string{
+			`{"type":"Text","data":"/w=="}`:                              "data: Invalid value: must be UTF-8",
+			`{"txt":"typo"}`:                                             `unknown field "txt"`,
+			`{"text":"` + strings.Repeat("x", 128<<10) + `!"}`:           "may have at most 131072",
+			`{"metadata":{"uid":"another"},"text":"to a former holder"}`: "the uid is another one",
+		} {
+			if out, err := send("mia", body); err == nil || !strings.Contains(out, says) {
+				t.Errorf("it is answered with %v: %s, want %s", err, out, says)
+			}
+		}
+		if out := c.kubectl("get", "--raw", "/openapi/v3/apis/connections.wsproxy.io/v1alpha1"); !strings.Contains(out, "WebSocketSend") || !strings.Contains(out, "is the payload of a Text as it is") {
+			t.Errorf("OpenAPI does not say what can be sent: %.300s", out)
 		}
 		if out, err := disconnect("vera"); err == nil || !strings.Contains(out, "Forbidden") {
 			t.Errorf("vera disconnects: %v: %s", err, out)
@@ -148,6 +177,9 @@ func (c *cluster) rights(name string) func(*testing.T) {
 		}
 		if out, err := disconnect("oscar"); err == nil || !strings.Contains(out, "closing already") {
 			t.Errorf("oscar disconnects again: %v: %s", err, out)
+		}
+		if out, err := send("mia", `{"text":"too late"}`); err == nil || !strings.Contains(out, "closing already") {
+			t.Errorf("mia sends to one that closes: %v: %s", err, out)
 		}
 	}
 }

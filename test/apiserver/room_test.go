@@ -75,6 +75,7 @@ func newRoom(t *testing.T, changes ...change) *room {
 	config.Generic.Authorization.Authorizer = authorizer.AuthorizerFunc(allButNobody)
 	config.Fleet = fleet.Options{Pods: &podsOf{r.kube.CoreV1(), r.late}, ClientDir: r.clientDir, Port: r.port, Logger: klog.Background()}
 	config.Changes = throttle.Options{PerSecond: 1000, Burst: 10_000}
+	config.Sends = config.Changes
 	for _, change := range changes {
 		change(config)
 	}

@@ -32,8 +32,9 @@ import (
 
 // The roles that are shipped.
 const (
-	viewerRole   = "wsproxy-connections-viewer"
-	operatorRole = "wsproxy-connections-operator"
+	viewerRole    = "wsproxy-connections-viewer"
+	operatorRole  = "wsproxy-connections-operator"
+	messengerRole = "wsproxy-connections-messenger"
 )
 
 // account is somebody with a token, and what they may use it with.

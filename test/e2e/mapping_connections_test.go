@@ -6,7 +6,6 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -41,18 +40,20 @@ func (c *mappingTry) gets() {
 	}
 }
 
-// sendsNotYet fails as soon as there is something to send with: the row has to
-// say something else then.
-func (c *mappingTry) sendsNotYet() {
-	code, _ := c.expected()
-	got, err := c.asks(c.t.Context(), c.administrator, "NAME", c.names[0])
-	// That there is no such path is not said by an API.
-	if err == nil && got.code != code || err != nil && !strings.Contains(err.Error(), strconv.Itoa(code)) {
-		c.t.Errorf("%d, want %d: %v: %s", got.code, code, err, got.body)
+// says sends to a client that has nothing else to read.
+func (c *mappingTry) says() {
+	conn, name := c.mute(c.echo)
+	c.sends(c.messenger, "NAME", name)
+	if out := c.types(c.messenger, "NAME", name); !strings.Contains(out, "Success") {
+		c.t.Error(out)
 	}
-	offered := c.administrator.must(c.t, http.MethodGet, "/apis/"+connectionsv1alpha1.GroupVersion.String(), "")
-	if offered.code != http.StatusOK || bytes.Contains(offered.body, []byte("/send")) {
-		c.t.Errorf("%d: the API offers to send: %s", offered.code, offered.body)
+	for range 2 {
+		if kind, got, err := conn.ReadMessage(); err != nil || kind != websocket.TextMessage || string(got) != "hello" {
+			c.t.Errorf("the client reads %q of type %d: %v", got, kind, err)
+		}
+	}
+	if err := conn.Close(); err != nil {
+		c.t.Error(err)
 	}
 }
 

@@ -23,7 +23,7 @@ import (
 // the name of the function that runs them.
 var mappingTests = map[string]func(*mappingTry){
 	"yandex/get":                    (*mappingTry).gets,
-	"yandex/send":                   (*mappingTry).sendsNotYet,
+	"yandex/send":                   (*mappingTry).says,
 	"yandex/disconnect":             (*mappingTry).deletes,
 	"yandex/disconnect-with-a-code": (*mappingTry).disconnects,
 	"yandex/disconnect-several":     (*mappingTry).deletesSeveral,
@@ -96,8 +96,8 @@ type mapping struct {
 	// ended are those which a row has ended.
 	ended endings
 	// operator may end connections and change settings, viewer may only see
-	// connections, administrator may do everything.
-	operator, viewer, administrator *account
+	// connections, messenger may only send to their clients.
+	operator, viewer, messenger *account
 }
 
 func TestAPIMapping(t *testing.T) {
@@ -110,7 +110,7 @@ func TestAPIMapping(t *testing.T) {
 	m.chat = r.proxy("chat", onePod)
 	m.clients = r.connectWith(m.echo, fleet.Options{Connections: 40, Rate: 1, Header: http.Header{"X-Forwarded-For": {elsewhere}, "User-Agent": {mappingUserAgent}}})
 	m.names = held(t, m.clients)
-	m.operator, m.viewer, m.administrator = r.account("operator", operatorRole), r.account("viewer", viewerRole), administrator(t)
+	m.operator, m.viewer, m.messenger = r.account("operator", operatorRole), r.account("viewer", viewerRole), r.account("messenger", messengerRole)
 	m.mayChangeSettings("operator")
 	for _, row := range m.document.rows {
 		name := strings.TrimPrefix(row.test, mappingTest+"/")

@@ -8,6 +8,7 @@ const (
 	ResourceConnections   = "websocketconnections"
 	SubresourceStatus     = "status"
 	SubresourceDisconnect = "disconnect"
+	SubresourceSend       = "send"
 )
 
 // AnnotationUnansweredPods on the metadata of a list names the pods that did not
@@ -26,6 +27,10 @@ const (
 	// MaxGracePeriodSeconds is the longest wait for the close handshake.
 	MaxGracePeriodSeconds = 3600
 )
+
+// MaxMessageBytes is the largest payload of a message that can be sent to a client,
+// as the client gets it. limits.maxMessageBytes of the proxy may be less.
+const MaxMessageBytes = 128 << 10
 
 // MaySend says whether an endpoint may send the close code: those of RFC 6455
 // section 7.4 that are not reserved for reporting (1004, 1005, 1006, 1015), with

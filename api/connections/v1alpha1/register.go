@@ -23,7 +23,7 @@ func Resource(resource string) schema.GroupResource {
 // AddToScheme registers the types of this package with a scheme.
 func AddToScheme(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
-		&WebSocketConnection{}, &WebSocketConnectionList{}, &WebSocketDisconnect{},
+		&WebSocketConnection{}, &WebSocketConnectionList{}, &WebSocketDisconnect{}, &WebSocketSend{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

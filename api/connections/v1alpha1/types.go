@@ -158,3 +158,39 @@ type WebSocketDisconnect struct {
 	// +optional
 	GracePeriodSeconds *int64 `json:"gracePeriodSeconds,omitempty"`
 }
+
+// WebSocketSend is a message for the client of a connection: it is what is POSTed to
+// the subresource send of a WebSocketConnection. The client gets it whole, between
+// two messages of its upstream and in the order of sending. The answer is a Status
+// without details, as soon as the kernel of the pod has taken all of it; that the
+// client has read it nobody can say.
+//
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+type WebSocketSend struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata.name, metadata.uid and metadata.resourceVersion, where they are
+	// given, must be the connection's.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// type is Text or Binary. Absent: Text with text, Binary with data.
+	// +optional
+	Type MessageType `json:"type,omitempty"`
+	// text is the payload of a Text as it is. Exactly one of text and data is there.
+	// +optional
+	Text *string `json:"text,omitempty"`
+	// data is the payload of a Binary, or of a Text, in base64. Without that it has at
+	// most 131072 bytes, or limits.maxMessageBytes of the proxy if that is less. A Text
+	// is UTF-8.
+	// +optional
+	Data []byte `json:"data,omitempty"`
+}
+
+// MessageType is the type of a message (RFC 6455 section 5.6).
+type MessageType string
+
+// The types of messages.
+const (
+	MessageText   MessageType = "Text"
+	MessageBinary MessageType = "Binary"
+)

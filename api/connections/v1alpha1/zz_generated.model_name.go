@@ -47,3 +47,8 @@ func (in WebSocketConnectionStatus) OpenAPIModelName() string {
 func (in WebSocketDisconnect) OpenAPIModelName() string {
 	return "io.wsproxy.connections.v1alpha1.WebSocketDisconnect"
 }
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in WebSocketSend) OpenAPIModelName() string {
+	return "io.wsproxy.connections.v1alpha1.WebSocketSend"
+}

@@ -15,6 +15,7 @@
 //   - silence: pings of ours, and legs that are lost (keepalive.go);
 //   - the loss of an upstream, and what must not be lost with it (loss.go,
 //     hold.go, retain.go);
+//   - messages to the client that are not the upstream's (send.go);
 //   - closing: who began, with which code, when it is over (closing.go).
 //
 // It must not know what a socket, a header or a pod is.
