@@ -94,6 +94,9 @@ func set(fd, level, option int, value int32) unix.Errno {
 // Conn makes a descriptor a net.Conn of package net. The descriptor is closed, also
 // where there is an error, because no other one is left; farewell is what its peer is
 // told then.
+//
+// Package net switches the kernel's keepalive on for what it is given; here nobody
+// wants it.
 func Conn(fd int, farewell []byte) (net.Conn, error) {
 	file := os.NewFile(uintptr(fd), "")
 	defer file.Close() // What is left of it is a duplicate.
@@ -101,6 +104,9 @@ func Conn(fd int, farewell []byte) (net.Conn, error) {
 	if err != nil {
 		_, _ = unix.Write(fd, farewell) // It does not wait, and who has left needs nothing.
 		return nil, fmt.Errorf("take over a socket: %w", err)
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetKeepAlive(false) // Where it fails the socket is broken, and its reader finds out.
 	}
 	return conn, nil
 }

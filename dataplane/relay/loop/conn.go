@@ -8,13 +8,13 @@ package loop
 import (
 	"fmt"
 	"net"
-	"os"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/wsproxy/wsproxy/dataplane/relay/core"
 	"github.com/wsproxy/wsproxy/dataplane/relay/driver"
 	"github.com/wsproxy/wsproxy/dataplane/relay/tcp"
+	"github.com/wsproxy/wsproxy/dataplane/socket"
 )
 
 // Conn drives one connection; 104 bytes.
@@ -156,15 +156,12 @@ func (k *Conn) Wake() {
 // connection has no upstream, and its lock is held.
 func (k *Conn) Release() (net.Conn, error) {
 	leg := &k.legs[core.Client]
-	// Of a duplicate: a *os.File closes its descriptor when it is collected, and if
-	// this fails, the connection goes on with the one that it has.
+	// Of a duplicate: if this fails, the connection goes on with the one that it has.
 	duplicate, err := unix.FcntlInt(uintptr(leg.fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("give a socket to another driver: %w", err)
 	}
-	file := os.NewFile(uintptr(duplicate), "client")
-	sock, err := net.FileConn(file) // another duplicate
-	_ = file.Close()
+	sock, err := socket.Conn(duplicate, nil)
 	if err != nil {
 		return nil, fmt.Errorf("give a socket to another driver: %w", err)
 	}
