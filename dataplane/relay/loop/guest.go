@@ -81,11 +81,16 @@ func (g *Guest) Now() core.Instant { return g.conn.worker.now }
 // Buffer is the worker's, until the turn ends.
 func (g *Guest) Buffer() []byte { return g.conn.worker.buffer }
 
-// SetDeadline has the visitor get a turn at that moment, or a little later; 0 is
-// never.
+// SetDeadline has the visitor get a turn at that moment, or a little later, as
+// driver.Coarse says; 0 is never. Every moment that is another one costs a look at
+// all guests.
 func (g *Guest) SetDeadline(at core.Instant) {
+	w := g.conn.worker
+	if at != 0 {
+		at = driver.Coarse(w.now, at)
+	}
 	g.deadline = at
-	if w := g.conn.worker; at != 0 && (w.due == 0 || at < w.due) {
+	if at != 0 && (w.due == 0 || at < w.due) {
 		w.due = at
 	}
 }

@@ -49,8 +49,9 @@ type worker struct {
 	line []*Conn
 	// deadline is when waiting for events ends; 0 where it does not.
 	deadline core.Instant
-	// late says that more is due than was done in one go.
-	late bool
+	// late says that more is due than was done in one go, crowded that more visitors
+	// were called than had their turn.
+	late, crowded bool
 
 	// buffer is what all connections are read into.
 	buffer []byte
@@ -143,10 +144,10 @@ func (w *worker) run() {
 	}
 }
 
-// wait waits until something happens or is due, unless somebody is in line or late.
+// wait waits until something happens or is due, unless somebody waits for a turn.
 func (w *worker) wait() {
 	w.count = 0
-	if len(w.line) > 0 || w.late {
+	if len(w.line) > 0 || w.late || w.crowded {
 		w.poll()
 		return
 	}
@@ -316,11 +317,19 @@ func (w *worker) ringLocked() {
 	}
 }
 
+// maxCalls is how many visitors have a turn before others have theirs. Reading a
+// handshake and dialing takes some ten microseconds, and accepting a client less: a
+// flood of them would hold up the messages of those who are there.
+const maxCalls = 64
+
 // readMail looks at what others left. It returns false where the worker is to end.
 func (w *worker) readMail() bool {
 	w.mu.Lock()
 	mail, calls, leaving, closing := w.mail, w.calls, w.leaving, w.closing
 	w.mail, w.calls, w.leaving, w.rung = nil, nil, nil, false
+	if w.crowded = len(calls) > maxCalls && !closing; w.crowded {
+		calls, w.calls = calls[:maxCalls:maxCalls], calls[maxCalls:]
+	}
 	for _, k := range mail {
 		k.posted = false
 	}
