@@ -113,7 +113,9 @@ func (d *door) run() {
 			d.welcome(fd, from)
 			continue
 		case !isTemporary(err):
-			if !errors.Is(err, os.ErrClosed) {
+			select {
+			case <-d.closed: // That is why.
+			default:
 				d.failed = os.NewSyscallError("accept", err)
 			}
 			return
