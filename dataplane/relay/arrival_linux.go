@@ -75,10 +75,14 @@ func (a *arrival) end(cause error) {
 	a.guest.Call()
 }
 
+// headRead is how much of a head is read at once, which bounds what may come behind
+// it: that is kept for net/http, and is not to be what a socket's buffer can hold.
+const headRead = 8 << 10
+
 // readHead reads the client's head.
 func (a *arrival) readHead() {
 	for {
-		n, err := a.guest.Recv(core.Client, a.guest.Buffer())
+		n, err := a.guest.Recv(core.Client, a.guest.Buffer()[:headRead])
 		switch {
 		case errors.Is(err, unix.EAGAIN) && a.guest.Watch(core.Client) == nil:
 			return

@@ -11,9 +11,12 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/wsproxy/wsproxy/dataplane/handshake"
 	"github.com/wsproxy/wsproxy/dataplane/relay"
@@ -138,6 +141,57 @@ func TestALargeHeadInPiecesIs431(t *testing.T) {
 	if n := len(backend.requests); n > 0 {
 		t.Errorf("%d requests reached the upstream", n)
 	}
+}
+
+// What is behind the refused part is never read, and closing a socket with that in it
+// resets it: the end of the answer has to come before.
+func TestARefusalOfALargeHeadEndsBeforeTheReset(t *testing.T) {
+	p := startProxy(t, snapshot(startBackend(t).url))
+	eventually(t, "the client sees the end", func() bool { // A busy machine may miss it.
+		_, r := p.ask(strings.TrimSuffix(plainHead, "\r\n") + "Cookie: " + strings.Repeat("c", 100_000))
+		answer, err := io.ReadAll(r)
+		return err == nil && strings.HasPrefix(string(answer), "HTTP/1.1 431 ")
+	})
+}
+
+// A client that says more than it may, and whose upstream takes its time, costs no
+// more memory than one that waits.
+func TestWhatIsBehindAHeadStaysInTheKernel(t *testing.T) {
+	backend := startBackend(t)
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	backend.setAnswer(func(http.ResponseWriter, *http.Request) bool {
+		<-release
+		return true
+	})
+	p := startProxy(t, snapshot(backend.url))
+	const behind = 50_000
+	for _, head := range []string{plainHead, strings.ReplaceAll(plainHead, "\r\n", "\n")} {
+		conn, _ := p.ask(head + strings.Repeat("x", behind))
+		<-backend.requests
+		eventually(t, "most of it was not read", func() bool { return unread(t, conn) > behind/2 })
+	}
+}
+
+// unread returns how many bytes have come to the other end of a connection, in this
+// process, and were not read.
+func unread(t *testing.T, conn net.Conn) (n int) {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip(fmt.Sprint("this system does not say: ", err))
+	}
+	for _, entry := range entries {
+		fd, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		peer, err := unix.Getpeername(fd) // Most are no sockets.
+		if from, ok := peer.(*unix.SockaddrInet4); err == nil && ok && from.Port == conn.LocalAddr().(*net.TCPAddr).Port {
+			n, _ = unix.IoctlGetInt(fd, unix.SIOCINQ) // It may be closed by now.
+		}
+	}
+	return n
 }
 
 func TestASlowHeadIsNotWaitedForForEver(t *testing.T) {

@@ -68,6 +68,15 @@ func (h *handedOver) Close() error {
 	return h.Conn.Close()
 }
 
+// CloseWrite has the client see the end of the last answer before the reset that
+// bytes of it that nobody read would cause. net/http looks for this method.
+func (h *handedOver) CloseWrite() error {
+	if tcp, ok := h.Conn.(*net.TCPConn); ok {
+		return tcp.CloseWrite()
+	}
+	return nil
+}
+
 // abandon gives up a handshake with which nobody goes on.
 func (o *opening) abandon() {
 	if o != nil {
