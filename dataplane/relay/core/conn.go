@@ -277,11 +277,14 @@ func newBucket(now Instant, perSecond int) *bucket {
 	return &bucket{float64(perSecond), now}
 }
 
-// take takes a token, and says whether there was one.
+// take takes a token, and says whether there was one. The driver's now may be a
+// little older than that of who made the bucket, and takes nothing out of it.
 func (b *bucket) take(now Instant, perSecond int) bool {
-	b.tokens += now.Sub(b.filled).Seconds() * float64(perSecond)
+	if since := now.Sub(b.filled); since > 0 {
+		b.tokens += since.Seconds() * float64(perSecond)
+		b.filled = now
+	}
 	b.tokens = min(b.tokens, float64(perSecond))
-	b.filled = now
 	if b.tokens < 1 {
 		return false
 	}

@@ -67,6 +67,20 @@ func TestTooManyMessagesPerSecondEndWith1008(t *testing.T) {
 	h.want(Upstream, "close 1001 client: too many messages per second")
 }
 
+// A driver reads the clock before it looks at its sockets, and a connection that is
+// opened meanwhile, or is given a limit, reads it again.
+func TestTheFirstMessagesMayComeWithAnOlderTime(t *testing.T) {
+	opened := open(t, func(s *Settings) { s.MessagesPerSecond = 1 })
+	limited := open(t, nil)
+	limited.apply(func(s *Settings) { s.MessagesPerSecond = 1 })
+	for _, h := range []*harness{opened, limited} {
+		h.Receive(h.now.Add(-time.Millisecond), Client, text(Client, "x"))
+		h.wantPhase(Open)
+		h.receive(Client, text(Client, "one too many"))
+		h.wantEnd(ByProxy, CauseRateLimited, 1008)
+	}
+}
+
 func TestTheAllowedRateIsAllowedForEver(t *testing.T) {
 	h := open(t, func(s *Settings) { s.MessagesPerSecond = 5 })
 	for range 1000 {
