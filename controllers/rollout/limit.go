@@ -9,10 +9,12 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
 )
+
+// proxyKind is the kind of the owners of the Deployments that count.
+const proxyKind = "WebSocketProxy"
 
 // Limit counts the proxies that replace their pods. Any number of goroutines may
 // use it. The zero value is not usable: see New.
@@ -51,7 +53,7 @@ func (l *Limit) Take(proxy types.NamespacedName, all []appsv1.Deployment, must b
 	// scaled, a moment ago, does not replace any.
 	_, already := l.started[proxy]
 	for i := range all {
-		already = already || keyOf(&all[i]) == proxy && mixed(&all[i])
+		already = already || proxyOf(&all[i]) == proxy && mixed(&all[i])
 	}
 	if !must && !already && len(busy) >= l.most {
 		if !slices.Contains(l.waiting, proxy) {
@@ -69,7 +71,10 @@ func (l *Limit) busyLocked(all []appsv1.Deployment) map[types.NamespacedName]boo
 	busy, generations := map[types.NamespacedName]bool{}, map[types.NamespacedName]int64{}
 	for i := range all {
 		d := &all[i]
-		proxy := keyOf(d)
+		proxy := proxyOf(d)
+		if proxy.Name == "" {
+			continue
+		}
 		generations[proxy] = d.Generation
 		if replacing(d) {
 			busy[proxy] = true
@@ -142,10 +147,13 @@ func replacing(d *appsv1.Deployment) bool {
 	return d.Status.ObservedGeneration < d.Generation || mixed(d)
 }
 
-// mixed says whether a Deployment has pods of an older template. One that Kubernetes
-// has given up on (after its progress deadline, ten minutes) does not count: whoever
-// broke it would hold up everybody.
+// mixed says whether a Deployment has pods of an older template. One that somebody
+// has paused does not count, nor one that Kubernetes has given up on (after its
+// progress deadline, ten minutes): it would hold up everybody.
 func mixed(d *appsv1.Deployment) bool {
+	if d.Spec.Paused {
+		return false
+	}
 	for _, c := range d.Status.Conditions {
 		if c.Type == appsv1.DeploymentProgressing && c.Status == corev1.ConditionFalse {
 			return false
@@ -154,7 +162,12 @@ func mixed(d *appsv1.Deployment) bool {
 	return d.Status.UpdatedReplicas < d.Status.Replicas
 }
 
-// keyOf is the proxy of a Deployment.
-func keyOf(d *appsv1.Deployment) types.NamespacedName {
-	return types.NamespacedName{Namespace: d.Namespace, Name: d.Labels[wsproxyv1alpha1.LabelProxy]}
+// proxyOf is the proxy whose Deployment it is, none where it is a stranger's. Labels
+// anybody may give to a Deployment; one with a false owner is soon collected.
+func proxyOf(d *appsv1.Deployment) types.NamespacedName {
+	owner := metav1.GetControllerOf(d)
+	if owner == nil || owner.Kind != proxyKind {
+		return types.NamespacedName{}
+	}
+	return types.NamespacedName{Namespace: d.Namespace, Name: owner.Name}
 }

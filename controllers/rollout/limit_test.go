@@ -11,6 +11,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
@@ -24,8 +25,13 @@ func key(name string) types.NamespacedName {
 func deployment(proxy string, generation, observed int64, pods, updated int32) appsv1.Deployment {
 	var d appsv1.Deployment
 	d.Namespace, d.Name, d.Generation = "shop", proxy+"-wsproxy", generation
-	d.Labels = map[string]string{wsproxyv1alpha1.LabelProxy: proxy}
+	d.OwnerReferences = []metav1.OwnerReference{{Kind: proxyKind, Name: proxy, Controller: new(true)}}
 	d.Status = appsv1.DeploymentStatus{ObservedGeneration: observed, Replicas: pods, UpdatedReplicas: updated}
+	return d
+}
+
+func paused(d appsv1.Deployment) appsv1.Deployment {
+	d.Spec.Paused = true
 	return d
 }
 
@@ -36,6 +42,8 @@ func TestWhatCountsAsReplacing(t *testing.T) {
 		conditions []appsv1.DeploymentCondition
 		want       bool
 	}{
+		"paused":                          {paused(deployment("a", 2, 2, 3, 0)), nil, false},
+		"paused a moment ago":             {paused(deployment("a", 3, 2, 3, 0)), nil, true},
 		"settled":                         {deployment("a", 2, 2, 3, 3), nil, false},
 		"of two templates":                {deployment("a", 2, 2, 4, 1), nil, true},
 		"changed, and not looked at":      {deployment("a", 3, 2, 3, 3), nil, true},
@@ -135,6 +143,15 @@ func TestAProxyThatIsGoneMakesRoom(t *testing.T) {
 	}
 	if !l.Take(key("c"), all[1:], false) {
 		t.Error("c was not let through")
+	}
+}
+
+func TestADeploymentOfAStrangerTakesNoRoom(t *testing.T) {
+	l := New(1)
+	stranger := deployment("b", 2, 2, 3, 1)
+	stranger.OwnerReferences, stranger.Labels = nil, map[string]string{wsproxyv1alpha1.LabelProxy: "b"}
+	if !l.Take(key("a"), []appsv1.Deployment{deployment("a", 1, 1, 2, 2), stranger}, false) {
+		t.Error("a was not let through")
 	}
 }
 
