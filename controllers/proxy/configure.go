@@ -63,6 +63,7 @@ func (r *Reconciler) configure(ctx context.Context, w *work) error {
 	back := current != nil && add != offset(current)
 	if current == nil || back || !carries(current, desired) {
 		if err := w.isBehind(current); err != nil {
+			r.remember(w, nil) // See below.
 			return err
 		}
 		sources := w.sources()
