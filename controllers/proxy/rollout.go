@@ -25,17 +25,24 @@ const waitingDelay = 30 * time.Second
 // proxy itself says so, it may have to wait for other proxies to be done with theirs;
 // the number of pods never waits. current is what the cache holds.
 func (r *Reconciler) rollOut(ctx context.Context, w *work, desired *appsv1ac.DeploymentApplyConfiguration, current client.Object) error {
-	changes := func(annotation string) bool {
-		return w.deployment != nil && w.deployment.Annotations[annotation] != desired.Annotations[annotation]
+	changes := func(annotation string) (known, changed bool) {
+		if w.deployment == nil {
+			return false, false
+		}
+		was, known := w.deployment.Annotations[annotation]
+		return known, was != desired.Annotations[annotation]
 	}
-	replaces := changes(objects.AnnotationPodTemplate)
+	_, replaces := changes(objects.AnnotationPodTemplate)
 	if replaces {
 		var all appsv1.DeploymentList
 		if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 			return fmt.Errorf("list Deployments: %w", err)
 		}
-		// Whoever changes a proxy waits for its pods, and for no others.
-		if !r.Rollouts.Take(w.key, all.Items, changes(objects.AnnotationOwnTemplate)) {
+		// Whoever changes a proxy waits for its pods, and for no others. Where it is
+		// not known what the proxy said before, an operator that did not write it
+		// down made the Deployment: then it is the new one that changes it.
+		known, own := changes(objects.AnnotationOwnTemplate)
+		if !r.Rollouts.Take(w.key, all.Items, known && own) {
 			w.waiting = fmt.Sprintf("waits to replace its pods: %d other proxies replace theirs, and no more may at a time", r.Rollouts.Most())
 			w.after(waitingDelay)
 			return r.scale(ctx, w)
@@ -49,9 +56,9 @@ func (r *Reconciler) rollOut(ctx context.Context, w *work, desired *appsv1ac.Dep
 		return w.settle(err)
 	}
 	w.generation = result.Generation
-	if replaces {
+	if reason := why(w.deployment, desired); replaces && reason != "" {
 		r.Recorder.Eventf(w.proxy, nil, corev1.EventTypeNormal, wsproxyv1alpha1.EventReplacingPods, "Reconcile",
-			"the pods are replaced one after the other, each after a drain: %s", why(w.deployment, desired))
+			"the pods are replaced one after the other, each after a drain: %s", reason)
 	}
 	return nil
 }
@@ -72,6 +79,10 @@ func (r *Reconciler) scale(ctx context.Context, w *work) error {
 	if err != nil {
 		return fmt.Errorf("extract Deployment %s: %w", objects.Key(w.proxy), err)
 	}
+	if applied.Spec == nil {
+		// A backup that was restored has no managed fields.
+		applied.WithSpec(appsv1ac.DeploymentSpec())
+	}
 	applied.Spec.WithReplicas(wanted)
 	result, err := r.Applier.Write(ctx, applied.WithResourceVersion(live.ResourceVersion))
 	if err != nil {
@@ -81,8 +92,12 @@ func (r *Reconciler) scale(ctx context.Context, w *work) error {
 	return nil
 }
 
-// why says what is new about the pods of a Deployment.
+// why says what is new about the pods of a Deployment; nothing where that is not
+// known.
 func why(before *appsv1.Deployment, after *appsv1ac.DeploymentApplyConfiguration) string {
+	if before == nil {
+		return ""
+	}
 	was, is := "", ""
 	for _, c := range before.Spec.Template.Spec.Containers {
 		if c.Name == objects.ContainerName {
@@ -96,6 +111,9 @@ func why(before *appsv1.Deployment, after *appsv1ac.DeploymentApplyConfiguration
 	}
 	if was != is {
 		return fmt.Sprintf("their image was %s and is %s", was, is)
+	}
+	if before.Annotations[objects.AnnotationPodTemplate] == "" {
+		return ""
 	}
 	return "their podTemplate changed"
 }
