@@ -25,7 +25,7 @@ func Check(r *http.Request, cfg *config.Config) *Refusal {
 	}
 	// A prefix is served in the spelling of the manifest and in any that means
 	// the same.
-	if !cfg.PathServed(segments(t)) && !cfg.PathServed(pathOf(t)) {
+	if !cfg.PathServed(pathOf(t)) && !cfg.PathServed(segments(t)) {
 		return Refuse(http.StatusNotFound, "no WebSocket is served under this path")
 	}
 	for _, check := range []func(*http.Request) *Refusal{checkUpgrade, checkMessage, checkFields} {
@@ -96,6 +96,10 @@ func checkFields(r *http.Request) *Refusal {
 // isKey does not insist on the unused bits of the last digit being zero: those
 // of the example in RFC 6455 section 4.1 are not.
 func isKey(key string) bool {
-	raw, err := base64.StdEncoding.DecodeString(key)
-	return err == nil && len(raw) == 16 && len(key) == 24
+	var raw [18]byte // what 24 digits may be at most
+	if len(key) != 24 {
+		return false
+	}
+	n, err := base64.StdEncoding.Decode(raw[:], []byte(key))
+	return err == nil && n == 16
 }

@@ -60,6 +60,9 @@ func RemoveHopByHop(header http.Header) {
 // ourselves may set. An underscore counts as a hyphen, because CGI and what came
 // after it cannot tell them apart.
 func isReserved(name string) bool {
+	if name == "" || name[0]|0x20 != 'f' && name[0]|0x20 != 'x' {
+		return false // as most are, and without another spelling of them
+	}
 	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
 	return name == "forwarded" || strings.HasPrefix(name, "x-forwarded-") || strings.HasPrefix(name, "x-websocket-")
 }

@@ -45,34 +45,48 @@ func setForwarding(out http.Header, r *http.Request, cfg *config.Config, id stri
 	if r.TLS != nil {
 		own.proto = "https"
 	}
+	// All in one piece of memory, because every handshake needs them.
+	values := make([]string, 0, 6)
+	set := func(name, value string) {
+		values = append(values, value)
+		out[name] = values[len(values)-1 : len(values) : len(values)]
+	}
 	last := own // What the nearest proxy says, where it says it in Forwarded only.
 	elements, ok := parseForwarded(out[headerForwarded])
 	if onlyForwarded := ok && len(elements) > 0 && len(out[headerForwardedFor]) == 0; onlyForwarded {
 		last = elements[len(elements)-1]
-		out.Set(headerForwardedFor, forwardedFor(reported(out), from))
-		out.Set(headerForwarded, strings.Join(out[headerForwarded], ", ")+", "+own.String())
+		set(headerForwardedFor, forwardedFor(reported(out), from))
+		set(headerForwarded, strings.Join(out[headerForwarded], ", ")+", "+own.String())
 	} else {
 		nodes := reported(out)
-		out.Set(headerForwarded, forwarded(nodes, own))
-		out.Set(headerForwardedFor, forwardedFor(nodes, from))
+		set(headerForwarded, forwarded(nodes, own))
+		set(headerForwardedFor, forwardedFor(nodes, from))
 	}
 
-	if out.Get(headerForwardedProto) == "" {
+	if first(out[headerForwardedProto]) == "" {
 		if last.proto = strings.ToLower(last.proto); last.proto != "http" && last.proto != "https" {
 			last.proto = own.proto
 		}
-		out.Set(headerForwardedProto, last.proto)
+		set(headerForwardedProto, last.proto)
 	}
-	if out.Get(headerForwardedHost) == "" {
+	if first(out[headerForwardedHost]) == "" {
 		if last.host == "" {
 			last.host = own.host
 		}
-		out.Set(headerForwardedHost, last.host)
+		set(headerForwardedHost, last.host)
 	}
-	if out.Get(headerForwardedPort) == "" {
-		out.Set(headerForwardedPort, port(out.Get(headerForwardedHost), out.Get(headerForwardedProto)))
+	if first(out[headerForwardedPort]) == "" {
+		set(headerForwardedPort, port(first(out[headerForwardedHost]), first(out[headerForwardedProto])))
 	}
-	out.Set(HeaderConnectionID, id)
+	set(HeaderConnectionID, id)
+}
+
+// first is the first line of a field, empty where there is none.
+func first(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return lines[0]
 }
 
 // forwardedFor is the value of X-Forwarded-For: the nodes as they were reported,

@@ -54,7 +54,7 @@ func TakeHead(r *http.Request, cfg *config.Config, id string) *Head {
 	header := r.Header
 	RemoveHopByHop(header)
 	// There is no body.
-	header.Del("Content-Length")
+	delete(header, "Content-Length")
 	setForwarding(header, r, cfg, id)
 	if cfg.AutoReconnect {
 		if offers, changed := offerNoContextTakeover(header[headerExtensions]); changed {

@@ -5,7 +5,6 @@ package handshake
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"unique"
 )
@@ -35,6 +34,15 @@ var keptNames = [...]string{
 	"Cookie", "Authorization", headerForwarded, headerForwardedFor, "X-Request-Id", "Traceparent",
 }
 
+// keptIndex has where each of them is.
+var keptIndex = func() map[string]int {
+	index := map[string]int{}
+	for i, name := range keptNames {
+		index[name] = i
+	}
+	return index
+}()
+
 // sharedNames is how many of keptNames are said in the same words by many clients.
 const sharedNames = 16
 
@@ -61,8 +69,10 @@ func (h *Head) Keep() Kept {
 		case headerKey, headerProtocol, headerExtensions, HeaderConnectionID:
 			continue
 		}
-		i := slices.Index(keptNames[:], name)
-		if 0 <= i && i < sharedNames {
+		i, known := keptIndex[name]
+		if !known {
+			i = -1
+		} else if i < sharedNames {
 			continue
 		}
 		for _, value := range values {

@@ -6,6 +6,7 @@ package handshake
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -60,13 +61,12 @@ func Agree(head *Head, response http.Header) (Agreement, error) {
 // both keys are the same; so response must be of a first handshake, not of a
 // reconnect.
 func AppendSwitching(b []byte, response http.Header, agreed Agreement, id string) []byte {
-	header := response.Clone()
+	header := maps.Clone(response) // Its lines are replaced, not changed.
 	RemoveHopByHop(header)
 	// A 101 has no body (RFC 9110 section 8.6).
-	header.Del("Content-Length")
-	header.Set("Upgrade", "websocket")
-	header.Set("Connection", "Upgrade")
-	header.Set(HeaderConnectionID, id)
+	delete(header, "Content-Length")
+	values := [...]string{"websocket", "Upgrade", id}
+	header["Upgrade"], header["Connection"], header[HeaderConnectionID] = values[:1], values[1:2], values[2:]
 	setOrDelete(header, headerProtocol, agreed.Subprotocol)
 	setOrDelete(header, headerExtensions, agreed.Extensions)
 	return AppendResponseHead(b, http.StatusSwitchingProtocols, "", header)

@@ -49,6 +49,9 @@ func pathOf(target string) string {
 // Clients resolve these before they send a request (RFC 3986 section 5.2.4).
 func hasDotSegments(target string) bool {
 	path := pathOf(target)
+	if !strings.ContainsAny(path, ".%") {
+		return false
+	}
 	decoded, err := url.PathUnescape(path)
 	if err != nil {
 		decoded = path

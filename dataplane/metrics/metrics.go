@@ -45,12 +45,17 @@ type Metrics struct {
 	bytes      *prometheus.CounterVec
 	reconnects prometheus.Counter
 	handshakes *prometheus.CounterVec
+	// traffic has what every connection counts, which is looked up once.
+	traffic map[Direction]traffic
 
 	mu sync.Mutex
 	// The field below is guarded by mu, which also makes scrapes wait for each
 	// other.
 	beforeScrape []func()
 }
+
+// traffic is what is counted of a direction.
+type traffic struct{ messages, bytes prometheus.Counter }
 
 // New returns metrics of which only the sources are not zero.
 func New(sources Sources) *Metrics {
@@ -80,6 +85,10 @@ func New(sources Sources) *Metrics {
 			Name: "wsproxy_handshakes_total",
 			Help: "Answers to handshakes of clients, by HTTP status code.",
 		}, []string{"code"}),
+	}
+	m.traffic = map[Direction]traffic{}
+	for _, from := range [...]Direction{FromClient, FromUpstream} {
+		m.traffic[from] = traffic{m.messages.WithLabelValues(string(from)), m.bytes.WithLabelValues(string(from))}
 	}
 	m.registry.MustRegister(m.opened, m.closed, m.messages, m.bytes, m.reconnects, m.handshakes)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -139,8 +148,8 @@ func (m *Metrics) Handshake(code int) { m.handshakes.WithLabelValues(strconv.Ito
 // when the connection closes and, for those that live, before a scrape; neither
 // number may be negative.
 func (m *Metrics) AddTraffic(from Direction, messages, bytes int64) {
-	m.messages.WithLabelValues(string(from)).Add(float64(messages))
-	m.bytes.WithLabelValues(string(from)).Add(float64(bytes))
+	m.traffic[from].messages.Add(float64(messages))
+	m.traffic[from].bytes.Add(float64(bytes))
 }
 
 // BeforeScrape has f called before each scrape, and never twice at a time: the

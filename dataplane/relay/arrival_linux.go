@@ -195,7 +195,7 @@ func (a *arrival) admit(text string) {
 	a.guest.SetDeadline(a.guest.Now().Add(cfg.ConnectTimeout))
 
 	var err error
-	if a.request, err = a.head.AppendRequest(nil, cfg); err != nil {
+	if a.request, err = a.head.AppendRequest(make([]byte, 0, len(text)+moreBytes), cfg); err != nil {
 		a.fail(upstream.StageHandshake, err)
 		return
 	}
@@ -248,6 +248,8 @@ func (a *arrival) dial() {
 }
 
 const (
+	// moreBytes is what a head grows by on its way, commonly.
+	moreBytes = 384
 	// maxPlainAnswer bounds the 101 that is read here and the one that is written.
 	maxPlainAnswer = 8 << 10
 	// answerRead is how much is read at once, which bounds what may come behind it.
@@ -292,12 +294,13 @@ func (a *arrival) switchOver(b []byte, end int) {
 		a.fail(upstream.StageHandshake, fmt.Errorf("%w: %w", upstream.ErrBadAnswer, err))
 		return
 	}
-	answer := handshake.AppendSwitching(nil, header, agreed, c.id.Name())
+	answer := handshake.AppendSwitching(make([]byte, 0, end+moreBytes), header, agreed, c.id.Name())
 	if len(answer) > maxPlainAnswer {
 		a.goOn(b) // The socket might not take it at once.
 		return
 	}
-	if g.Waiting(core.Client) > 0 {
+	// What came before the upstream's answer was an event before it, too.
+	if g.Fresh(core.Client) && g.Waiting(core.Client) > 0 {
 		var refusal bytes.Buffer
 		_, _ = handshake.Refuse(http.StatusBadRequest, "%s", errEarlyBytes).WriteTo(&refusal) // It takes everything.
 		_, _ = g.Send(core.Client, refusal.Bytes())                                           // As good as it goes.

@@ -89,6 +89,24 @@ func TestBytesBehindTheHeadAre400(t *testing.T) {
 	}
 }
 
+func TestBytesBeforeTheAnswerAre400(t *testing.T) {
+	backend := startBackend(t)
+	release := make(chan struct{})
+	backend.setAnswer(func(http.ResponseWriter, *http.Request) bool {
+		<-release
+		return false
+	})
+	p := startProxy(t, snapshot(backend.url))
+	conn, r := p.ask(plainHead)
+	<-backend.requests
+	// On the loopback they have come when this returns.
+	if _, err := io.WriteString(conn, "too early"); err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	answered(t, r, http.StatusBadRequest)
+}
+
 func TestWhatIsNotPlainIsAnsweredAllTheSame(t *testing.T) {
 	backend := startBackend(t)
 	p := startProxy(t, snapshot(backend.url))

@@ -71,12 +71,14 @@ func (c *conn) endLocked() {
 	c.reportTrafficLocked()
 	end := c.core.End()
 	c.server.Metrics.Closed(string(end.By), string(end.Cause))
-	c.log("connection closed",
-		"by", end.By, "cause", end.Cause, "code", end.Code, "reason", end.Reason, "closeFrameCutOff", end.Cut,
-		"messagesFromClient", c.core.Messages(core.Client), "messagesFromUpstream", c.core.Messages(core.Upstream),
-		"bytesFromClient", c.core.Bytes(core.Client), "bytesFromUpstream", c.core.Bytes(core.Upstream),
-		"reconnects", c.core.Reconnects(), "possiblyLost", c.core.PossiblyLost(), "undelivered", c.core.Undelivered(),
-		"seconds", driver.Now().Sub(c.core.Opened()).Seconds())
+	if c.server.Logger.Enabled() { // Putting so many fields together is not free.
+		c.log("connection closed",
+			"by", end.By, "cause", end.Cause, "code", end.Code, "reason", end.Reason, "closeFrameCutOff", end.Cut,
+			"messagesFromClient", c.core.Messages(core.Client), "messagesFromUpstream", c.core.Messages(core.Upstream),
+			"bytesFromClient", c.core.Bytes(core.Client), "bytesFromUpstream", c.core.Bytes(core.Upstream),
+			"reconnects", c.core.Reconnects(), "possiblyLost", c.core.PossiblyLost(), "undelivered", c.core.Undelivered(),
+			"seconds", driver.Now().Sub(c.core.Opened()).Seconds())
+	}
 	c.leaveLocked()
 }
 

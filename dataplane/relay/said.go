@@ -28,10 +28,24 @@ func said(text string, atMost int) string {
 		// A copy, so that the rest is not kept.
 		text = strings.Clone(text[:atMost])
 	}
+	if isPlain(text) {
+		return text
+	}
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
 		}
 		return unicode.ReplacementChar
 	}, text)
+}
+
+// isPlain says whether everything is ASCII that can be printed, as it nearly always
+// is.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
 }

@@ -146,12 +146,17 @@ func (e *ending) step() bool {
 	}
 	if !e.shut {
 		// Where the peer has ended it already, closing is all there is to do.
-		if n, err := discard(e.fd); n == 0 && !errors.Is(err, unix.EAGAIN) {
+		n, err := discard(e.fd)
+		later := errors.Is(err, unix.EAGAIN)
+		if n == 0 && !later {
 			return e.close()
 		}
 		e.shut = true
 		if !endOutput(e.fd) {
 			return e.close()
+		}
+		if later {
+			return false // Whatever comes from here on is an event.
 		}
 	}
 	// A peer that sends on and on is not followed for ever.
