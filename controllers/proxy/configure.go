@@ -37,6 +37,9 @@ func (r *Reconciler) configure(ctx context.Context, w *work) error {
 	if err != nil {
 		return err
 	}
+	if current != nil && add != offset(current) && !r.mayRaise(w) {
+		add = offset(current)
+	}
 	snapshot, from, err := r.snapshot(ctx, w, current)
 	if err != nil || snapshot == nil {
 		return err
@@ -81,6 +84,7 @@ func (r *Reconciler) configure(ctx context.Context, w *work) error {
 			return w.settle(err)
 		}
 		if back {
+			r.noteRaised(w)
 			r.announceRestored(ctx, w, newer)
 		}
 		if current, err = written(desired); err != nil {

@@ -64,6 +64,8 @@ type Reconciler struct {
 	configs map[types.NamespacedName]*corev1.ConfigMap
 	// counted is when status.connections was last refreshed.
 	counted map[types.NamespacedName]time.Time
+	// raised is when the versions of a proxy were last raised after a restore.
+	raised map[types.NamespacedName]time.Time
 	// heard are the proxies whose pods have all answered or failed to since this
 	// operator started.
 	heard map[types.NamespacedName]bool
@@ -149,5 +151,6 @@ func (r *Reconciler) forget(proxy types.NamespacedName) {
 	defer r.mu.Unlock()
 	delete(r.configs, proxy)
 	delete(r.counted, proxy)
+	delete(r.raised, proxy)
 	delete(r.heard, proxy)
 }

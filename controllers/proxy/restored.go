@@ -6,6 +6,7 @@ package proxy
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -25,6 +26,34 @@ import (
 // holds exactly, as metrics must, and far more than an etcd can count to. What is
 // above comes from a pod that lies, and would leave no room for anything higher.
 const maxVersion = 1<<53 - 1
+
+// raiseInterval is the least time between two raises for one proxy. The first one
+// brings all its pods on in nearly every case; a pod that is ahead of that again, and
+// again, would have its ConfigMap written as fast as it answers.
+const raiseInterval = 10 * time.Second
+
+// mayRaise says whether the versions of the proxy may be raised now; where they may
+// not yet, it is looked at again when they may.
+func (r *Reconciler) mayRaise(w *work) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last, raised := r.raised[w.key]
+	wait := raiseInterval - w.now.Sub(last)
+	if !raised || wait <= 0 {
+		return true
+	}
+	w.after(wait)
+	return false
+}
+
+func (r *Reconciler) noteRaised(w *work) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.raised == nil {
+		r.raised = map[types.NamespacedName]time.Time{}
+	}
+	r.raised[w.key] = w.now
+}
 
 // version is the version of the snapshot that a ConfigMap carries. It is 0 where
 // the resourceVersion is no number, which no API server that we know of gives.

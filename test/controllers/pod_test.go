@@ -63,6 +63,8 @@ type pod struct {
 	refuse error
 	// hang, while it is not closed, keeps Apply from answering.
 	hang chan struct{}
+	// ahead is how much higher a version the pod claims to have than it was pushed.
+	ahead uint64
 	// connections is the number of live connections that the pod reports.
 	connections int64
 }
@@ -201,6 +203,7 @@ func (p *pod) Apply(ctx context.Context, request *dataplanev1alpha1.ApplyRequest
 		return nil, status.Errorf(codes.FailedPrecondition, "version %d is in force", p.inForce.GetVersion())
 	}
 	p.inForce = snapshot
+	p.inForce.Version += p.ahead
 	p.applied = append(p.applied, snapshot.GetVersion())
 	p.said = append(p.said, snapshot.GetSettings().GetMaxRetries())
 	return &dataplanev1alpha1.ApplyResponse{Version: snapshot.GetVersion(), Digest: snapshot.GetDigest(), PodId: p.id(), Connections: p.connections}, nil

@@ -6,6 +6,7 @@ package controllers
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
@@ -80,5 +81,27 @@ func TestPodsFollowAClusterThatWasRestoredAndAreNeverPushedBackwards(t *testing.
 				t.Error("the ConfigMap does not say what is added to its resourceVersion")
 			}
 		})
+	}
+}
+
+// A pod that says that it has something newer whatever it is given must not keep the
+// API server busy with its ConfigMap.
+func TestAPodThatIsAlwaysAheadIsFollowedAtItsLeisure(t *testing.T) {
+	r := newRoom(t)
+	startOperator(t, r.namespace)
+	pods := r.serving("echo", 2)
+	started := time.Now()
+	pods[0].set(func() { pods[0].ahead = 1000 })
+	offsets := map[string]bool{}
+	for retries := range int32(10) {
+		r.patch(get[wsproxyv1alpha1.WebSocketProxy](r, "echo"), `{"spec":{"settings":{"maxRetries":%d}}}`, 10+retries)
+		pods[1].retries(10 + retries)
+		r.condition("echo", wsproxyv1alpha1.ConditionProgrammed, metav1.ConditionFalse, wsproxyv1alpha1.ReasonPodsLagging)
+		if offset := get[corev1.ConfigMap](r, "echo-wsproxy").Annotations[objects.AnnotationVersionOffset]; offset != "" {
+			offsets[offset] = true
+		}
+	}
+	if most := 1 + int(time.Since(started)/(10*time.Second)); len(offsets) == 0 || len(offsets) > most {
+		t.Errorf("the versions were raised %d times, want 1 to %d", len(offsets), most)
 	}
 }
