@@ -68,7 +68,7 @@ verify: generate ## Generate again and fail where the tree is not what was commi
 .PHONY: lint
 lint: ## Run golangci-lint with the linters of .golangci.yml, the import rule among them; the data plane must build everywhere
 	$(golangci) run ./...
-	for os in darwin windows; do GOOS=$$os go build ./dataplane/... ./cmd/dataplane; done
+	for os in darwin windows; do GOOS=$$os go vet ./dataplane/... ./cmd/dataplane; done
 
 ##@ Cluster
 

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -46,26 +45,6 @@ func listen(t *testing.T, store *config.Store, pair *certs.Pair) net.Listener {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	return l
-}
-
-func TestTheListenerHasReuseAddrAsConfigured(t *testing.T) {
-	for _, want := range []bool{true, false} {
-		l := listen(t, config.NewStore(compile(t, 1, want, false), ""), certs.NewPair("", "", logr.Discard()))
-		raw, err := l.(syscall.Conn).SyscallConn()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var value int
-		var option error
-		if err := raw.Control(func(fd uintptr) {
-			value, option = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR)
-		}); err != nil || option != nil {
-			t.Fatal(err, option)
-		}
-		if got := value != 0; got != want {
-			t.Errorf("SO_REUSEADDR is %v with reuseAddr %v", got, want)
-		}
-	}
 }
 
 // echo accepts one connection and sends back the first byte.

@@ -11,12 +11,9 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/wsproxy/wsproxy/dataplane/handshake"
 	"github.com/wsproxy/wsproxy/dataplane/relay"
@@ -189,27 +186,6 @@ func TestWhatIsBehindAHeadStaysInTheKernel(t *testing.T) {
 		<-backend.requests
 		eventually(t, "most of it was not read", func() bool { return unread(t, conn) > behind/2 })
 	}
-}
-
-// unread returns how many bytes have come to the other end of a connection, in this
-// process, and were not read.
-func unread(t *testing.T, conn net.Conn) (n int) {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Skip(fmt.Sprint("this system does not say: ", err))
-	}
-	for _, entry := range entries {
-		fd, err := strconv.Atoi(entry.Name())
-		if err != nil {
-			continue
-		}
-		peer, err := unix.Getpeername(fd) // Most are no sockets.
-		if from, ok := peer.(*unix.SockaddrInet4); err == nil && ok && from.Port == conn.LocalAddr().(*net.TCPAddr).Port {
-			n, _ = unix.IoctlGetInt(fd, unix.SIOCINQ) // It may be closed by now.
-		}
-	}
-	return n
 }
 
 func TestASlowHeadIsNotWaitedForForEver(t *testing.T) {

@@ -1,6 +1,8 @@
 // Copyright The wsproxy Authors.
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build unix
+
 package socket_test
 
 import (
