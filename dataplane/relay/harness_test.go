@@ -70,12 +70,13 @@ func TestMain(m *testing.M) {
 const patience = 20 * time.Second
 
 // snapshot returns a configuration with short pauses and no keepalive, for an
-// upstream at the URL.
+// upstream at the URL. Its timeouts are longer than patience: a busy machine is no
+// failure.
 func snapshot(url string) *dataplanev1alpha1.Snapshot {
 	return &dataplanev1alpha1.Snapshot{
 		Namespace: "default", Proxy: "test",
 		Settings: &dataplanev1alpha1.Settings{
-			ConnectTimeout: 10, ReuseAddr: true, RetryDelay: 1,
+			ConnectTimeout: 60, ReuseAddr: true, RetryDelay: 1,
 			AutoReconnectMaxRetries: 100, AutoReconnectRetryDelay: 10,
 		},
 		Reconnect: &dataplanev1alpha1.Reconnect{BufferBytes: 65536},
@@ -121,7 +122,7 @@ func startProxyWith(t *testing.T, snap *dataplanev1alpha1.Snapshot, budget *core
 	options := relay.Options{
 		Config: p.store, Registry: p.registry, Dialer: upstream.NewDialer(p.secrets), Logger: logger,
 		Metrics:             metrics.New(metrics.Sources{Connections: p.registry.Len, ConfigVersion: func() uint64 { return 0 }, Draining: func() bool { return false }, ReconnectBytes: budget.Used, ReconnectBytesLimit: budget.Limit}),
-		AcceptWhileDraining: 10 * time.Millisecond, IdleTimeout: 50 * time.Millisecond,
+		AcceptWhileDraining: 10 * time.Millisecond, HeaderTimeout: time.Minute, IdleTimeout: 50 * time.Millisecond,
 		Goroutines: goroutines, Budget: budget,
 	}
 	for _, option := range change {
@@ -166,7 +167,8 @@ func (p *proxy) apply(change func(*dataplanev1alpha1.Snapshot)) {
 	}
 }
 
-// dial opens a client.
+// dial opens a client, and waits until the proxy has noted that it is open, which
+// it does when the client may have its answer already.
 func (p *proxy) dial(header http.Header) *websocket.Conn {
 	p.t.Helper()
 	client, response, err := websocket.DefaultDialer.DialContext(p.t.Context(), p.url+"/chat?x=%20y", header)
@@ -174,6 +176,11 @@ func (p *proxy) dial(header http.Header) *websocket.Conn {
 		p.t.Fatalf("dial: %v (%v)", err, response)
 	}
 	p.t.Cleanup(func() { _ = client.Close() })
+	name := response.Header.Get("X-Websocket-Connection-Id")
+	eventually(p.t, "it is open", func() bool {
+		entry := p.registry.Get(name)
+		return entry == nil || entry.Describe().Phase != dataplanev1alpha1.Phase_PHASE_CONNECTING
+	})
 	return client
 }
 

@@ -13,8 +13,9 @@ import (
 
 func TestWhoLogsDoesNotWaitForTheLog(t *testing.T) {
 	var j journal
-	stuck, got := make(chan struct{}), []int{}
-	j.add(func() { <-stuck })
+	begun, stuck, got := make(chan struct{}), make(chan struct{}), []int{}
+	j.add(func() { close(begun); <-stuck })
+	<-begun // Else it might wait together with the others, and take the place of one.
 	for i := range 3 * maxJournal {
 		j.add(func() { got = append(got, i) })
 	}
