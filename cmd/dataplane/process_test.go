@@ -229,10 +229,21 @@ func TestSIGTERMDrainsAndEndsWithoutError(t *testing.T) {
 func TestADrainThatWasAskedForDoesNotEndTheProcess(t *testing.T) {
 	path := manifest(t, filepath.Join(t.TempDir(), "proxy.yaml"), echo(t), "")
 	r := launch(t, nowhere, "--config="+path)
+	control := r.controlConn(t, insecure.NewCredentials())
+	configuration, connections := dataplanev1alpha1.NewConfigurationClient(control), dataplanev1alpha1.NewConnectionsClient(control)
+	// One has an hour to answer its close frame, so it is there until it leaves.
+	slow := r.connect(t)
+	say(t, slow, "hello")
+	var slowName string
+	for entry := range r.registry.All() {
+		slowName = entry.ID().Name()
+	}
+	if _, err := connections.Disconnect(t.Context(), &dataplanev1alpha1.DisconnectRequest{Name: slowName, GracePeriodMilliseconds: 3_600_000}); err != nil {
+		t.Fatal(err)
+	}
 	conn := r.connect(t)
-	configuration := dataplanev1alpha1.NewConfigurationClient(r.controlConn(t, insecure.NewCredentials()))
 	drain, err := configuration.Drain(t.Context(), &dataplanev1alpha1.DrainRequest{})
-	if err != nil || drain.GetConnections() != 1 {
+	if err != nil || drain.GetConnections() != 2 {
 		t.Fatalf("drain: %v, %v", drain, err)
 	}
 	if code, body := r.get(t, "/readyz"); code != 503 || body != "draining\n" {
@@ -243,6 +254,19 @@ func TestADrainThatWasAskedForDoesNotEndTheProcess(t *testing.T) {
 		t.Errorf("the client was closed with %v, want 1012", err)
 	}
 	_ = conn.Close()
+	eventually(t, "the progress can be read", func() bool {
+		status, err := configuration.Status(t.Context(), &dataplanev1alpha1.StatusRequest{})
+		return err == nil && status.GetDraining() && status.GetConnections() == 1
+	})
+	if _, body := r.get(t, "/metrics"); !strings.Contains(body, "\nwsproxy_draining 1\n") || !strings.Contains(body, "\nwsproxy_connections 1\n") {
+		t.Errorf("/metrics does not say how far the drain is: %s", body)
+	}
+	select {
+	case <-r.drained:
+		t.Error("the drain is over while a connection is left")
+	default:
+	}
+	_ = slow.Close()
 	<-r.drained
 	status, err := configuration.Status(t.Context(), &dataplanev1alpha1.StatusRequest{})
 	if err != nil || !status.GetDraining() || status.GetConnections() != 0 {

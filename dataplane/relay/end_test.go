@@ -89,28 +89,3 @@ func TestDisconnectWhileConnectingRefusesTheClient(t *testing.T) {
 		t.Errorf("status %d, want 503", got)
 	}
 }
-
-func TestDrainClosesEveryConnectionWith1012(t *testing.T) {
-	backend := startBackend(t)
-	p := startProxy(t, snapshot(backend.url))
-	var clients []*websocket.Conn
-	for range 10 {
-		clients = append(clients, p.dial(nil))
-		up := backend.next(t)
-		go func() { echo(up); _ = up.Close() }()
-	}
-	drained := make(chan error, 1)
-	go func() { drained <- p.server.Drain(t.Context()) }()
-	for _, client := range clients {
-		receiveClose(t, client, websocket.CloseServiceRestart)
-	}
-	if err := <-drained; err != nil {
-		t.Error(err)
-	}
-	if response := refusedWith(t, p); response.StatusCode != 503 || response.Header.Get("Retry-After") == "" {
-		t.Errorf("a new client got %d %v, want 503 with Retry-After", response.StatusCode, response.Header)
-	}
-	if n := p.registry.Len(); n != 0 {
-		t.Errorf("%d connections are left", n)
-	}
-}

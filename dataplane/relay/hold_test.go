@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -76,7 +77,7 @@ func TestAHeldClientIsSlowedDownByAFullBuffer(t *testing.T) {
 }
 
 func TestAnUpstreamThatGoesAwayPolitelyIsReplaced(t *testing.T) {
-	for _, code := range []int{1001, 1011, 1012, 1013} {
+	for _, code := range []int{1001, 1011, 1012, 1013, 1014} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
 			backend := startBackend(t)
 			snap := snapshot(backend.url)
@@ -87,7 +88,11 @@ func TestAnUpstreamThatGoesAwayPolitelyIsReplaced(t *testing.T) {
 			if err := first.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Now().Add(patience)); err != nil {
 				t.Fatal(err)
 			}
-			receiveClose(t, first, code) // the proxy completes the close handshake
+			// The proxy completes the close handshake. (gorilla cannot read a 1014.)
+			_ = first.NetConn().SetReadDeadline(time.Now().Add(patience))
+			if frames, _ := heard(first.NetConn()); !slices.Equal(frames, []string{fmt.Sprintf("close %d ", code)}) {
+				t.Errorf("the upstream got %q", frames)
+			}
 			second := backend.next(t)
 			send(t, client, "hello")
 			receive(t, second, "hello")
@@ -130,6 +135,34 @@ func TestARefusedReconnectEndsTheClientWith1008(t *testing.T) {
 			backend.setAnswer(func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(status); return true })
 			cut(first)
 			receiveClose(t, client, websocket.ClosePolicyViolation)
+			eventually(t, "it is gone", func() bool { return p.registry.Len() == 0 })
+			if attempts := len(backend.requests) - 1; attempts != 1 {
+				t.Errorf("%d attempts to reconnect, want 1", attempts)
+			}
+		})
+	}
+}
+
+func TestAnyOtherRefusalOfAReconnectIsTriedAgain(t *testing.T) {
+	for _, status := range []int{400, 402, 405, 409, 411, 429, 500, 502, 503} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			backend := startBackend(t)
+			snap := snapshot(backend.url)
+			snap.Settings.AutoReconnect = true
+			p := startProxy(t, snap)
+			client := p.dial(nil)
+			first := backend.next(t)
+			backend.setAnswer(func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Header.Get("X-WebSocket-Reconnect") != "1" {
+					return false
+				}
+				w.WriteHeader(status)
+				return true
+			})
+			cut(first)
+			p.held(0)
+			send(t, client, "held")
+			receive(t, backend.next(t), "held")
 		})
 	}
 }

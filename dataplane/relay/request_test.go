@@ -129,8 +129,8 @@ func TestThePROXYProtocolIsNotSpoken(t *testing.T) {
 		"version 2": "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x01\xc0\x00\x02\x02\x04\xd2\x00\x50",
 	} {
 		_, r := p.ask(preface + request)
-		if response, err := http.ReadResponse(r, nil); err == nil && response.StatusCode != http.StatusBadRequest {
-			t.Errorf("%s: status %d", name, response.StatusCode)
+		if response, err := http.ReadResponse(r, nil); err != nil || response.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %v, %v, want 400", name, response, err)
 		}
 	}
 	if n := len(backend.requests); n > 0 {
