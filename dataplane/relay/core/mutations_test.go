@@ -445,7 +445,7 @@ var mutations = []mutation{
 	{"a client that left is dialed for", OneDriver, "closing.go", []string{
 		"	if c.hold != nil {\n\t\tc.hold.dialAt = 0\n\t}\n\tc.effects.dial = false\n", "",
 		"	c.phase = Done\n", "	c.phase = Done\n\tc.effects.dial = c.hold != nil && c.hold.dialAt != 0\n",
-		"	c.effects.dial = false\n\tc.effects.rearm = true\n}\n\n// Abort", "	c.effects.rearm = true\n}\n\n// Abort",
+		"	c.effects.dial = false\n\tc.effects.rearm = true\n\tc.account()\n", "	c.effects.rearm = true\n\tc.account()\n",
 	}},
 	{"a closing begins without an effect", OneDriver, "closing.go", []string{
 		"	c.effects.dial = false\n\tc.effects.rearm = true\n}\n\n// closeBoth", "	c.effects.dial = false\n}\n\n// closeBoth",
