@@ -49,7 +49,7 @@ func newRun(pod PodID) *run {
 }
 
 // ID is the identity of one connection. It is small, because every connection
-// keeps it twice.
+// keeps it.
 type ID struct {
 	run      *run
 	sequence uint64

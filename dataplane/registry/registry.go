@@ -71,14 +71,25 @@ func (r *Registry) Clock() *clock.Clock { return r.clock }
 // Because names must become visible in their order, build is called under the
 // lock: it may construct but not wait, and not call the registry.
 func (r *Registry) Add(build func(ID) Connection) *Entry {
+	e := &Entry{}
+	r.add(e, build)
+	return e
+}
+
+// AddIn is Add of a connection that has memory for its own entry, which is zero
+// before and may be used afterwards.
+func (r *Registry) AddIn(e *Entry, connection Connection) {
+	r.add(e, func(ID) Connection { return connection })
+}
+
+func (r *Registry) add(e *Entry, build func(ID) Connection) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := &Entry{id: ID{r.run, r.next}}
+	e.id = ID{r.run, r.next}
 	e.connection = build(e.id)
 	r.next++
 	r.order.append(e)
 	r.noteLocked(e, change{kind: Added, phase: uint8(dataplanev1alpha1.Phase_PHASE_CONNECTING)})
-	return e
 }
 
 // Remove takes an entry out, as the connection describes itself: the caller must

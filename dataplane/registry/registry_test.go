@@ -49,6 +49,27 @@ func names(r *registry.Registry, size int) []string {
 	}
 }
 
+func TestAConnectionMayHaveMemoryForItsEntry(t *testing.T) {
+	r := newRegistry()
+	other := r.Add(newConnection)
+	c := &struct {
+		connection
+		entry registry.Entry
+	}{}
+	r.AddIn(&c.entry, c)
+	name := c.entry.ID().Name()
+	if got := r.Get(name); got != &c.entry || got.Connection() != registry.Connection(c) {
+		t.Errorf("Get returned %p", got)
+	}
+	if got := names(r, 10); !slices.Equal(got, []string{other.ID().Name(), name}) {
+		t.Errorf("listed %q", got)
+	}
+	r.RemoveAs(c.entry.ID(), &dataplanev1alpha1.Connection{})
+	if got := r.Get(name); got != nil {
+		t.Errorf("it is still there as %p", got)
+	}
+}
+
 func TestEntriesAreFoundByNameUntilTheyAreRemoved(t *testing.T) {
 	r := newRegistry()
 	e := r.Add(newConnection)
