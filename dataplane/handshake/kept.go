@@ -105,6 +105,15 @@ func (k Kept) Size() int {
 	return len(k.shared.Value()) + len(k.own)
 }
 
+// Share returns the same text, which needs no memory of its own where the request
+// target begins with it.
+func (k Kept) Share(path string) string {
+	if strings.HasPrefix(k.own, path) {
+		return k.own[:len(path)]
+	}
+	return path
+}
+
 // Head returns the head that was kept of the connection with that name.
 func (k Kept) Head(id string) *Head {
 	shared, marked := strings.CutPrefix(k.shared.Value(), noContextTakeover)

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 func TestAKeptHeadSaysTheSameToTheNextUpstream(t *testing.T) {
@@ -58,6 +59,21 @@ func TestOfTheHeadsOfManyOnlyWhatIsTheirOwnIsKeptOfEach(t *testing.T) {
 	}
 	if want := len("/chat\n\x01session=1\n\x01192.0.2.1\n\x01for=192.0.2.1;host=shop.example;proto=https\n"); len(one.own) != want {
 		t.Errorf("%d bytes of its own, want %d: %q", len(one.own), want, one.own)
+	}
+}
+
+func TestAPathIsSharedWithTheKeptTarget(t *testing.T) {
+	kept := (&Head{Host: "h", RequestURI: "/chat/7?x=y"}).Keep()
+	for _, path := range []string{"/chat/7", "/chat/7\uFFFD", "", "/elsewhere"} {
+		if got := kept.Share(path); got != path {
+			t.Errorf("%q became %q", path, got)
+		}
+	}
+	if got := kept.Share("/chat/7"); unsafe.StringData(got) != unsafe.StringData(kept.own) {
+		t.Error("the path is kept twice")
+	}
+	if got := (Kept{}).Share("/chat"); got != "/chat" {
+		t.Errorf("without a head: %q", got)
 	}
 }
 
