@@ -191,7 +191,7 @@ func (a *arrival) admit(text string) {
 	}
 	a.text, a.plain, a.read = text, plain, nil
 	a.conn = s.admit(r, address, a.end)
-	a.head = handshake.TakeHead(r, cfg, a.conn.id.Name())
+	a.head = handshake.TakeHead(r, cfg, a.conn.id().Name())
 	a.guest.SetDeadline(a.guest.Now().Add(cfg.ConnectTimeout))
 
 	var err error
@@ -294,7 +294,7 @@ func (a *arrival) switchOver(b []byte, end int) {
 		a.fail(upstream.StageHandshake, fmt.Errorf("%w: %w", upstream.ErrBadAnswer, err))
 		return
 	}
-	answer := handshake.AppendSwitching(make([]byte, 0, end+moreBytes), header, agreed, c.id.Name())
+	answer := handshake.AppendSwitching(make([]byte, 0, end+moreBytes), header, agreed, c.id().Name())
 	if len(answer) > maxPlainAnswer {
 		a.goOn(b) // The socket might not take it at once.
 		return

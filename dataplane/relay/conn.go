@@ -5,7 +5,6 @@ package relay
 
 import (
 	"context"
-	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -23,31 +22,48 @@ import (
 // bytes. It has 240 bytes, which is a size that the allocator knows.
 type conn struct {
 	server *Server
-	id     registry.ID
+	entry  registry.Entry
 
 	// What the client's handshake said. What many clients say is kept once.
-	client            netip.Addr
-	userAgent, origin unique.Handle[string]
-	path              string
-	connectedAt       core.Instant
+	client      netip.Addr
+	claims      unique.Handle[claims]
+	path        string // guarded by mu: it moves when the head is kept
+	connectedAt core.Instant
 
 	mu     sync.Mutex
 	core   *core.Conn    // nil while the first upstream is dialed
 	driver driver.Driver // nil just as long
-	// cancel ends the dialing; nil while nobody is dialed.
-	cancel  context.CancelCauseFunc
-	ended   *endedError  // nil while nobody ended it before it was opened
-	closing core.Instant // when it became Closing; 0 while it has not
-	phase   core.Phase   // the last one that was reported
-	closed  bool         // the end was reported
-	seen    lifecycle    // what the registry was told
+	// passing is nil in an ordinary life, from when it is open until it is Closing.
+	passing *passing
+	phase   core.Phase // the last one that was reported
+	closed  bool       // the end was reported
+	seen    lifecycle  // what the registry was told
 
 	head     handshake.Kept                     // empty where it is not kept
 	agreed   unique.Handle[handshake.Agreement] // with the first upstream
 	upstream unique.Handle[string]              // its address; the last one's while there is none
 	release  func()                             // of the endpoint's count; nil while there is none
-	tried    *[]string                          // the endpoints that failed in this outage, the last one at the end; nil where there was none
 	told     [2]traffic                         // what the metrics know
+}
+
+// claims are what many clients say of themselves in the same words.
+type claims struct{ userAgent, origin string }
+
+// passing is what a connection has while it is dialed for and when it ends.
+type passing struct {
+	// cancel ends the dialing; nil while nobody is dialed.
+	cancel  context.CancelCauseFunc
+	ended   *endedError  // nil while nobody ended it before it was opened
+	closing core.Instant // when it became Closing; 0 while it has not
+	tried   []string     // the endpoints that failed in this outage, the last one at the end
+}
+
+// passingLocked makes sure that there is one.
+func (c *conn) passingLocked() *passing {
+	if c.passing == nil {
+		c.passing = &passing{}
+	}
+	return c.passing
 }
 
 var _ driver.Connection = (*conn)(nil)
@@ -60,21 +76,22 @@ type endedError struct {
 
 func (e *endedError) Error() string { return e.reason }
 
-func newConn(s *Server, id registry.ID, r *http.Request, client netip.Addr, cancel context.CancelCauseFunc) *conn {
+func newConn(s *Server, r *http.Request, client netip.Addr, cancel context.CancelCauseFunc) *conn {
 	s.Churned()
 	return &conn{
-		server:    s,
-		id:        id,
-		client:    client,
-		userAgent: unique.Make(said(r.UserAgent(), maxSaid)),
-		origin:    unique.Make(said(r.Header.Get("Origin"), maxSaid)),
+		server: s,
+		client: client,
+		claims: unique.Make(claims{said(r.UserAgent(), maxSaid), said(r.Header.Get("Origin"), maxSaid)}),
 		// As it was sent, because that may not be UTF-8 once it is decoded; and not the
 		// whole request with it.
 		path:        strings.Clone(said(r.URL.EscapedPath(), maxPath)),
 		connectedAt: driver.Now(),
-		cancel:      cancel,
+		passing:     &passing{cancel: cancel},
 	}
 }
+
+// id is its identity, from when it is in the registry.
+func (c *conn) id() registry.ID { return c.entry.ID() }
 
 // Lock implements driver.Connection.
 func (c *conn) Lock() { c.mu.Lock() }
@@ -87,7 +104,7 @@ func (c *conn) Core() *core.Conn { return c.core }
 
 // leaveLocked takes the connection out of the registry, once.
 func (c *conn) leaveLocked() {
-	c.server.Registry.RemoveAs(c.id, c.lastLocked())
+	c.server.Registry.RemoveAs(c.id(), c.lastLocked())
 	c.server.Registry.Release(c.client)
 	c.server.Churned()
 }
@@ -107,7 +124,8 @@ func (c *conn) start(up *upstream.Upstream, head *handshake.Head, drive func() d
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// What dialed the first upstream ends with the request's handler.
-	c.cancel = nil
+	ended := c.passing.ended
+	c.passing = nil
 	c.agreed = unique.Make(up.Agreement)
 	terms := core.Terms{Extensions: up.Extensions != ""}
 	switch {
@@ -117,18 +135,18 @@ func (c *conn) start(up *upstream.Upstream, head *handshake.Head, drive func() d
 		terms.NotReconnectable = "HandshakeTooLarge"
 	default:
 		if kept := head.Keep(); c.server.Budget.Take(kept.Size()) {
-			c.head = kept
+			c.head, c.path = kept, kept.Share(c.path)
 		} else {
 			terms.NotReconnectable = core.NotBudget
 		}
 	}
-	c.core = core.New(driver.Now(), c.server.settings.Load(), terms, rand.Uint64)
+	c.core = core.New(driver.Now(), c.server.settings.Load(), terms)
 	c.driver = drive()
 	c.attachedLocked(up)
 	c.log("connection opened", "upstream", up.Address, "subprotocol", up.Subprotocol)
-	if c.ended != nil {
+	if ended != nil {
 		// Somebody ended it between its upstream's answer and here.
-		c.core.Disconnect(driver.Now(), c.ended.end, 0)
+		c.core.Disconnect(driver.Now(), ended.end, 0)
 	}
 	c.Changed()
 }

@@ -21,16 +21,16 @@ func (c *conn) Describe(into *dataplanev1alpha1.Connection) {
 
 func (c *conn) describeLocked(into *dataplanev1alpha1.Connection) {
 	into.SourceIp = c.client.String()
-	into.UserAgent = c.userAgent.Value()
-	into.Origin = c.origin.Value()
+	claims := c.claims.Value()
+	into.UserAgent, into.Origin = claims.userAgent, claims.origin
 	into.Path = c.path
 	into.ConnectedAt = timestamppb.New(driver.Wall(c.connectedAt))
-	if c.closing != 0 {
-		into.ClosingSince = timestamppb.New(driver.Wall(c.closing))
+	if c.passing != nil && c.passing.closing != 0 {
+		into.ClosingSince = timestamppb.New(driver.Wall(c.passing.closing))
 	}
 	if c.core == nil {
 		into.Phase = dataplanev1alpha1.Phase_PHASE_CONNECTING
-		if c.ended != nil {
+		if c.passing.ended != nil {
 			into.Phase = dataplanev1alpha1.Phase_PHASE_CLOSING
 		}
 		into.LastActiveAt = into.ConnectedAt
@@ -60,7 +60,9 @@ func (c *conn) trafficLocked(from core.Side) *dataplanev1alpha1.Traffic {
 
 // Disconnect implements registry.Connection.
 func (c *conn) Disconnect(how registry.Disconnect) error {
+	c.mu.Lock()
 	c.log("disconnect asked for", "user", how.User, "code", how.Code, "reason", how.Reason)
+	c.mu.Unlock()
 	return c.disconnect(core.End{
 		By: core.ByAdmin, Cause: core.CauseDisconnected, Code: int(how.Code), Reason: how.Reason,
 	}, how)
@@ -72,13 +74,13 @@ func (c *conn) disconnect(end core.End, how registry.Disconnect) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.core == nil {
-		if c.ended != nil {
+		if c.passing.ended != nil {
 			return registry.ErrClosing
 		}
-		c.closing = driver.Now()
-		c.ended = &endedError{reason: "ended before it was opened: " + end.Reason, end: end}
-		c.server.Registry.Report(c.id, dataplanev1alpha1.Phase_PHASE_CLOSING, "")
-		c.cancel(c.ended)
+		c.passing.closing = driver.Now()
+		c.passing.ended = &endedError{reason: "ended before it was opened: " + end.Reason, end: end}
+		c.server.Registry.Report(c.id(), dataplanev1alpha1.Phase_PHASE_CLOSING, "")
+		c.passing.cancel(c.passing.ended)
 		return nil
 	}
 	if !c.core.Disconnect(driver.Now(), end, how.Grace) {
@@ -93,7 +95,7 @@ func (c *conn) abort() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.core == nil {
-		c.cancel(&endedError{reason: "the proxy is stopped"})
+		c.passing.cancel(&endedError{reason: "the proxy is stopped"})
 		return
 	}
 	c.core.Abort(driver.Now())

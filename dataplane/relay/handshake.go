@@ -52,7 +52,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	c := s.admit(r, address, cancel)
-	head := handshake.NewHead(r, cfg, c.id.Name())
+	head := handshake.NewHead(r, cfg, c.id().Name())
 	s.open(ctx, w, r, c, func(onAttempt func(int, error)) (*upstream.Upstream, error) {
 		return s.Dialer.Connect(ctx, s.Config.Current, head, onAttempt)
 	}, head)
@@ -62,7 +62,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 func (s *Server) resume(w http.ResponseWriter, r *http.Request, o *opening) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	o.conn.mu.Lock()
-	o.conn.cancel = cancel
+	o.conn.passing.cancel = cancel
 	o.conn.mu.Unlock()
 	if cause := o.cause(); cause != nil { // which came before cancel could be told
 		cancel(cause)
@@ -74,12 +74,9 @@ func (s *Server) resume(w http.ResponseWriter, r *http.Request, o *opening) {
 
 // admit puts a client that has a place into the registry.
 func (s *Server) admit(r *http.Request, address netip.Addr, cancel context.CancelCauseFunc) *conn {
-	var c *conn
+	c := newConn(s, r, address, cancel)
 	s.live.Add(1)
-	s.Registry.Add(func(id registry.ID) registry.Connection {
-		c = newConn(s, id, r, address, cancel)
-		return c
-	})
+	s.Registry.AddIn(&c.entry, c)
 	return c
 }
 
@@ -92,7 +89,7 @@ func (s *Server) open(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	defer func() { // also where connect panics, as net/http wants it to abort an answer
 		if !opened {
 			c.mu.Lock()
-			cancel := c.cancel
+			cancel := c.passing.cancel
 			c.mu.Unlock()
 			cancel(nil)
 			c.abandon()
@@ -184,7 +181,7 @@ func (s *Server) answer(w http.ResponseWriter, up *upstream.Upstream, c *conn) (
 		_ = sock.Close()
 		return nil, errEarlyBytes
 	}
-	if err := up.WriteSwitchingProtocols(sock, c.id.Name()); err != nil {
+	if err := up.WriteSwitchingProtocols(sock, c.id().Name()); err != nil {
 		_ = sock.Close()
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func (c *conn) tellRegistryLocked() {
 		return
 	}
 	c.seen = now
-	c.server.Registry.Report(c.id, phases[now.phase], c.upstreamLocked())
+	c.server.Registry.Report(c.id(), phases[now.phase], c.upstreamLocked())
 }
 
 // upstreamLocked is the address of the upstream, empty while there is none.

@@ -192,7 +192,7 @@ func TestAnIdleConnectionIsSmall(t *testing.T) {
 	}
 	each := (full - empty) / connections
 	t.Logf("%d bytes each, %d without any", each, empty)
-	if each > 1000 {
+	if each > 850 {
 		t.Errorf("an idle connection has %d bytes", each)
 	}
 
@@ -207,7 +207,7 @@ func TestAnIdleConnectionIsSmall(t *testing.T) {
 	_, used := m.ask()
 	more := (used - full) / connections
 	t.Logf("%d bytes more when it was used", more)
-	if more > 80 {
+	if more > 40 {
 		t.Errorf("an idle connection that was used has %d bytes more", more)
 	}
 

@@ -24,7 +24,7 @@ func (c *conn) detachLocked(farewell []byte) {
 	c.core.Detached(unacked)
 	c.releaseLocked()
 	if c.core.Attempt() == 1 {
-		c.tried = nil // Another outage.
+		c.passingLocked().tried = nil // Another outage.
 	}
 	c.failedLocked(c.upstream.Value())
 }
@@ -33,15 +33,8 @@ func (c *conn) detachLocked(farewell []byte) {
 // not left to the counts: an endpoint that refuses everybody has no connections,
 // so it always is the one with the fewest.
 func (c *conn) failedLocked(address string) {
-	tried := append(slices.DeleteFunc(c.triedLocked(), func(t string) bool { return t == address }), address)
-	c.tried = &tried
-}
-
-func (c *conn) triedLocked() []string {
-	if c.tried == nil {
-		return nil
-	}
-	return *c.tried
+	p := c.passingLocked()
+	p.tried = append(slices.DeleteFunc(p.tried, func(t string) bool { return t == address }), address)
 }
 
 // dialing is an attempt to reach a new upstream.
@@ -55,15 +48,16 @@ type dialing struct {
 // dialLocked begins an attempt. It has a goroutine, and what can cancel it, for as
 // long as it takes.
 func (c *conn) dialLocked() {
-	d := dialing{attempt: c.core.Attempt(), agreed: c.agreed.Value(), avoid: slices.Clone(c.triedLocked())}
-	d.ctx, c.cancel = context.WithCancelCause(c.server.ctx)
-	go c.redial(d, c.cancel)
+	p := c.passingLocked()
+	d := dialing{attempt: c.core.Attempt(), agreed: c.agreed.Value(), avoid: slices.Clone(p.tried)}
+	d.ctx, p.cancel = context.WithCancelCause(c.server.ctx)
+	go c.redial(d, p.cancel)
 }
 
 // redial makes an attempt.
 func (c *conn) redial(d dialing, cancel context.CancelCauseFunc) {
 	defer cancel(nil)
-	head := c.head.Head(c.id.Name()).Reconnect(d.attempt, d.agreed)
+	head := c.head.Head(c.id().Name()).Reconnect(d.attempt, d.agreed)
 	up, err := c.server.Dialer.Dial(d.ctx, c.server.Config.Current(), head, d.avoid...)
 	address := upstream.AddressOf(err)
 	if err == nil && !handshake.Compatible(d.agreed, up.Agreement) {
@@ -74,7 +68,7 @@ func (c *conn) redial(d dialing, cancel context.CancelCauseFunc) {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cancel = nil
+	c.passingLocked().cancel = nil
 	if err == nil {
 		err = c.attachLocked(up)
 	}

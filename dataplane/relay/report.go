@@ -18,7 +18,7 @@ type traffic struct{ messages, bytes uint64 }
 
 // log puts a line about the connection into the log. Its fields are put together
 // here, not kept, and it is written by the journal, not by the caller, who may be
-// an event loop.
+// an event loop. It is called with the lock held, or by who opens the connection.
 func (c *conn) log(message string, fields ...any) { c.logTo(c.server.Logger, message, fields) }
 
 // debug is log for what only a developer wants to know.
@@ -28,8 +28,9 @@ func (c *conn) logTo(logger logr.Logger, message string, fields []any) {
 	if !logger.Enabled() {
 		return
 	}
+	path := c.path // which may move meanwhile
 	c.server.journal.add(func() {
-		logger.WithValues("connection", c.id.Name(), "client", c.client.String(), "path", c.path).Info(message, fields...)
+		logger.WithValues("connection", c.id().Name(), "client", c.client.String(), "path", path).Info(message, fields...)
 	})
 }
 
@@ -46,7 +47,7 @@ func (c *conn) reportLocked(phase core.Phase) {
 			c.log("upstream replaced", "upstream", c.upstream.Value(), "reconnects", c.core.Reconnects(), "possiblyLost", c.core.PossiblyLost())
 		}
 	case core.Closing:
-		c.closing = driver.Now()
+		c.passingLocked().closing = driver.Now()
 		c.cancelLocked()
 	case core.Done:
 		c.cancelLocked()
@@ -56,9 +57,9 @@ func (c *conn) reportLocked(phase core.Phase) {
 
 // cancelLocked ends the dialing, if there is any.
 func (c *conn) cancelLocked() {
-	if c.cancel != nil {
-		c.cancel(nil)
-		c.cancel = nil
+	if p := c.passing; p != nil && p.cancel != nil {
+		p.cancel(nil)
+		p.cancel = nil
 	}
 }
 

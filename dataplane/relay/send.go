@@ -108,7 +108,7 @@ func (c *conn) send(id uint64, message registry.Send) error {
 
 func (c *conn) maySendLocked(payload int) error {
 	switch {
-	case c.core == nil && c.ended == nil:
+	case c.core == nil && c.passing.ended == nil:
 		return registry.ErrConnecting
 	case c.core == nil:
 		return registry.ErrClosing

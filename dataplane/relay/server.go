@@ -6,6 +6,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -191,5 +192,6 @@ func (s *Server) settingsOf(cfg *config.Config) *core.Settings {
 		MessagesPerSecond: cfg.MessagesPerSecond,
 		MaxAge:            cfg.MaxConnectionAge,
 		Budget:            s.Budget,
+		Random:            rand.Uint64,
 	}
 }

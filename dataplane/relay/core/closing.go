@@ -68,7 +68,7 @@ func (c *Conn) passClose(from Side, frame, payload []byte) {
 		return
 	}
 	c.inject(to)
-	leg.out.ready = append(leg.out.ready, frame)
+	leg.out.push(frame)
 	leg.out.closeSent = true
 }
 
@@ -147,7 +147,7 @@ func (c *Conn) settled(side Side) bool {
 
 // told says that the socket has taken a close frame.
 func (out *outbound) told() bool {
-	return out.closeSent && !out.taken && len(out.ready) == 0
+	return out.closeSent && !out.taken && len(out.ready()) == 0
 }
 
 // cut says that a side is there and was not told that the connection ends.

@@ -23,7 +23,6 @@ type Terms struct {
 // It is a plain value: it can be written down and read back.
 type Conn struct {
 	settings *Settings
-	random   func() uint64
 
 	opened Instant
 	active Instant // when a byte came last, from either side
@@ -52,12 +51,9 @@ type ending struct {
 
 // leg is one side of a connection.
 type leg struct {
-	in   inbound
-	out  outbound
-	keep keepalive
-	// gone says that the socket has ended or is given up: nothing more is read
-	// from it or written to it.
-	gone bool
+	in  inbound
+	out outbound
+	keepalive
 }
 
 // Effects are what the driver is to do, beyond reading and writing.
@@ -85,20 +81,18 @@ type effects struct {
 	reset                     [2]bool
 }
 
-// New returns a connection whose legs are both open. random returns uniform
-// 64-bit numbers, for masking keys, ping payloads and jitter (RFC 6455 section
-// 10.3 wants masking keys that the application cannot foresee).
-func New(now Instant, settings *Settings, terms Terms, random func() uint64) *Conn {
-	c := &Conn{settings: settings, random: random, opened: now, active: now, extensions: terms.Extensions}
+// New returns a connection whose legs are both open.
+func New(now Instant, settings *Settings, terms Terms) *Conn {
+	c := &Conn{settings: settings, opened: now, active: now, extensions: terms.Extensions}
 	if terms.NotReconnectable != "" {
 		c.terms = &terms
 	}
 	c.rate = newBucket(now, settings.MessagesPerSecond)
 	c.retainAsSet()
 	for side := range c.legs {
-		c.legs[side].keep = keepalive{alive: now}
+		c.legs[side].alive = now
 	}
-	c.early = uint8(random())
+	c.early = uint8(settings.Random())
 	if settings.AutoReconnect {
 		c.beginRetaining()
 	}

@@ -10,21 +10,6 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
 )
 
-// pings is what is known of the pings that a side was sent.
-type pings struct {
-	// ours is the payload of the last ping of ours: six bytes that are the leg's,
-	// by which the pongs of earlier ones are known too, and two that count.
-	ours [8]byte
-	// theirs is the last ping of the other side that was forwarded to this one and
-	// not answered; nil where there is none.
-	theirs *forwarded
-	// waiting says that the pong to ours may come.
-	waiting bool
-	// stale says that pongs may come that answer pings of an upstream that is gone;
-	// they must not reach the next one. It is over when a later ping is answered.
-	stale bool
-}
-
 // forwarded is a ping that one side sent the other.
 type forwarded struct {
 	payload []byte
@@ -64,7 +49,7 @@ func (c *Conn) ping(from Side, frame, payload []byte) {
 		c.enqueue(Client, wire.Pong, payload)
 		return
 	}
-	p := &c.legs[to].keep.pings
+	p := &c.legs[to].keepalive
 	if p.theirs.is(payload) {
 		p.theirs.again++
 	} else {
@@ -77,7 +62,7 @@ func (c *Conn) ping(from Side, frame, payload []byte) {
 // pong forwards a pong, unless it answers a ping of ours or one of an upstream
 // that is gone.
 func (c *Conn) pong(from Side, frame, payload []byte) {
-	p := &c.legs[from].keep.pings
+	p := &c.legs[from].keepalive
 	switch {
 	case p.isOurs(payload):
 		if p.waiting && bytes.Equal(payload, p.ours[:]) {
@@ -102,9 +87,9 @@ func (c *Conn) pong(from Side, frame, payload []byte) {
 // sendPing puts a ping of ours in line for a side.
 func (c *Conn) sendPing(to Side) {
 	leg := &c.legs[to]
-	p := &leg.keep.pings
+	p := &leg.keepalive
 	if p.ours == [8]byte{} {
-		binary.BigEndian.PutUint64(p.ours[:], c.random()|1) // never zero
+		binary.BigEndian.PutUint64(p.ours[:], c.settings.Random()|1) // never zero
 	}
 	if leg.out.pingQueued {
 		return // The last one is still waiting for the socket.
@@ -120,18 +105,19 @@ func (c *Conn) sendPing(to Side) {
 }
 
 // isOurs says whether a pong answers a ping of ours, the last one or one before.
-func (p *pings) isOurs(payload []byte) bool {
-	const leg = len(p.ours) - 2
-	return p.ours != [8]byte{} && len(payload) == len(p.ours) && bytes.Equal(payload[:leg], p.ours[:leg])
+func (k *keepalive) isOurs(payload []byte) bool {
+	const leg = len(k.ours) - 2
+	return k.ours != [8]byte{} && len(payload) == len(k.ours) && bytes.Equal(payload[:leg], k.ours[:leg])
 }
 
 // forgetPings forgets the pings between the client and an upstream that is gone.
+// What that was sent by us, its keepalive forgets when it is restarted.
 func (c *Conn) forgetPings() {
-	if up := &c.legs[Upstream].keep.pings; up.theirs != nil {
+	up, client := &c.legs[Upstream], &c.legs[Client]
+	if up.theirs != nil {
 		c.enqueue(Client, wire.Pong, up.theirs.payload)
+		up.theirs = nil
 	}
-	c.legs[Upstream].keep.pings = pings{}
-	client := &c.legs[Client].keep.pings
 	if client.theirs != nil {
 		client.stale, client.theirs, client.waiting = true, nil, false
 	}

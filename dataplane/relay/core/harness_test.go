@@ -34,12 +34,14 @@ func open(t testing.TB, change func(*Settings)) *harness {
 
 func openWith(t testing.TB, terms Terms, change func(*Settings)) *harness {
 	t.Helper()
-	h := &harness{t: t, now: Instant(time.Hour), settings: Settings{BufferBytes: 1 << 16, ReconnectAttempts: 5, ReconnectDelay: 2 * time.Second}}
+	h := &harness{t: t, now: Instant(time.Hour), settings: Settings{
+		BufferBytes: 1 << 16, ReconnectAttempts: 5, ReconnectDelay: 2 * time.Second, Random: rand.New(rand.NewPCG(1, 2)).Uint64,
+	}}
 	if change != nil {
 		change(&h.settings)
 	}
 	settings := h.settings
-	h.Conn = New(h.now, &settings, terms, rand.New(rand.NewPCG(1, 2)).Uint64)
+	h.Conn = New(h.now, &settings, terms)
 	h.early = 0 // which may be; spread_test.go is about the others
 	h.look()
 	return h

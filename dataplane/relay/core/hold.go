@@ -159,7 +159,7 @@ func (c *Conn) DialFailed(now Instant, final bool, reason string) {
 		c.spent(now)
 		return
 	}
-	c.hold.dialAt = now.Add(jittered(c.settings.ReconnectDelay, c.random()))
+	c.hold.dialAt = now.Add(jittered(c.settings.ReconnectDelay, c.settings.Random()))
 	c.effects.rearm = true
 }
 
@@ -179,10 +179,9 @@ func (c *Conn) Attached(now Instant) bool {
 		return false
 	}
 	up := &c.legs[Upstream]
-	up.gone = false
 	up.in.restart()
 	up.out = outbound{}
-	up.keep = up.keep.restarted(now)
+	up.keepalive = up.restarted(now)
 	c.hold.reconnects++
 	c.hold.attachedAt = now
 	c.hold.dialAt = 0
@@ -209,6 +208,6 @@ func (c *Conn) applyHold(now Instant, before *Settings) {
 	case h.failed >= s.ReconnectAttempts:
 		c.spent(now)
 	case h.dialAt != 0 && h.failed > 0 && s.ReconnectDelay != before.ReconnectDelay:
-		h.dialAt = h.failedAt.Add(jittered(s.ReconnectDelay, c.random()))
+		h.dialAt = h.failedAt.Add(jittered(s.ReconnectDelay, c.settings.Random()))
 	}
 }

@@ -17,11 +17,25 @@ type keepalive struct {
 	// what came from it could not be passed on yet, its clock stands still.
 	alive  Instant
 	paused Instant // since when it is not read from; 0 while it is
-	// skipped says that a Tick passed while it was paused.
-	skipped bool
 	// pinged is the ping of ours that was queued since; nil where there is none.
 	pinged *pinged
-	pings  pings
+	// ours is the payload of the last ping of ours: six bytes that are the leg's,
+	// by which the pongs of earlier ones are known too, and two that count.
+	ours [8]byte
+	// theirs is the last ping of the other side that was forwarded to this one and
+	// not answered; nil where there is none.
+	theirs *forwarded
+
+	// gone says that the socket has ended or is given up: nothing more is read from
+	// it or written to it.
+	gone bool
+	// skipped says that a Tick passed while the leg was paused.
+	skipped bool
+	// waiting says that the pong to ours may come.
+	waiting bool
+	// stale says that pongs may come that answer pings of an upstream that is gone;
+	// they must not reach the next one. It is over when a later ping is answered.
+	stale bool
 }
 
 // EarlyShare is the largest part of half of LostTimeout by which a ping comes
@@ -86,14 +100,14 @@ func (k *keepalive) restarted(now Instant) keepalive {
 // Pause says that the driver does not read from a side for now, because what
 // came from it has to be written first.
 func (c *Conn) Pause(now Instant, side Side) {
-	if k := &c.legs[side].keep; k.paused == 0 {
+	if k := &c.legs[side].keepalive; k.paused == 0 {
 		k.paused = now
 	}
 }
 
 // Resume says that the driver reads from a side again.
 func (c *Conn) Resume(now Instant, side Side) {
-	k := &c.legs[side].keep
+	k := &c.legs[side].keepalive
 	if k.paused == 0 {
 		return
 	}
@@ -116,7 +130,7 @@ func (c *Conn) keepaliveDue(side Side) Instant {
 	if timeout == 0 || leg.gone {
 		return 0
 	}
-	k := &leg.keep
+	k := &leg.keepalive
 	switch {
 	case k.skipped:
 		return 0 // Resume asks to look again.
@@ -132,7 +146,7 @@ func (c *Conn) keepaliveDue(side Side) Instant {
 // tickKeepalive pings a silent leg, and gives up one that stays silent.
 func (c *Conn) tickKeepalive(now Instant, side Side, peer func(Side) Peer) {
 	leg := &c.legs[side]
-	k := &leg.keep
+	k := &leg.keepalive
 	timeout := c.settings.LostTimeout
 	if timeout == 0 || leg.gone || c.phase >= Closing {
 		return

@@ -31,19 +31,19 @@ func (c *Conn) Kept(to Side, n int) {
 	out.skip = uint8(n - done) // less than a control frame has
 	if out.kept {
 		// It is ours already.
-		out.ready = drop(out.ready, done)
+		out.batch.pieces = drop(out.batch.pieces, done)
 		return
 	}
 	left := -done
-	for _, b := range out.ready {
+	for _, b := range out.ready() {
 		left += len(b)
 	}
 	rest := make([]byte, 0, left)
-	for _, b := range drop(out.ready, done) {
+	for _, b := range drop(out.ready(), done) {
 		rest = append(rest, b...)
 	}
-	// A list of its own: the other may have grown long.
-	out.ready = [][]byte{rest}
+	out.clearReady() // The list may have grown long.
+	out.push(rest)
 	out.kept = true
 }
 
@@ -55,9 +55,9 @@ func (c *Conn) Rest(to Side) [][]byte {
 		return nil
 	}
 	if out.skip == 0 {
-		return out.ready
+		return out.ready()
 	}
-	return drop(slices.Clone(out.ready), int(out.skip))
+	return drop(slices.Clone(out.ready()), int(out.skip))
 }
 
 // drop drops the first n bytes of a batch, in place.
@@ -80,7 +80,7 @@ func (c *Conn) handedInPart(n int) int {
 	if h != nil && h.replaying {
 		return n
 	}
-	batch := c.legs[Upstream].out.ready
+	batch := c.legs[Upstream].out.ready()
 	first := batch[0]
 	if len(batch) > 1 {
 		first = slices.Concat(batch...)

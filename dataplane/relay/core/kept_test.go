@@ -129,23 +129,28 @@ func TestNoMoreIsKeptThanNeeded(t *testing.T) {
 		h.receive(to.Other(), text(to.Other(), strings.Repeat("x", 10000)))
 		h.take(to)
 		h.Kept(to, 9000)
-		if n := cap(h.legs[to].out.ready[0]); n > 1100 {
+		if n := cap(h.legs[to].out.ready()[0]); n > 1100 {
 			t.Errorf("to the %s: %d bytes are kept of about 1000", to, n)
 		}
 	}
 }
 
-// A list that was long once is not kept by an idle connection.
-func TestAnIdleConnectionKeepsNoLongList(t *testing.T) {
+// Neither one that an idle connection would keep, nor one for everybody after it.
+func TestAnIdleConnectionHasNoList(t *testing.T) {
 	h := open(t, nil)
 	var many []byte
 	for range 1000 {
 		many = append(append(many, ping(Client, "x")...), text(Client, "y")...)
 	}
-	h.receive(Client, many)
-	h.written(Upstream)
-	if n := cap(h.legs[Upstream].out.ready); n > maxIdleReady {
-		t.Errorf("a list of %d is kept", n)
+	for range 3 {
+		h.receive(Client, many)
+		h.written(Upstream)
+		if h.legs[Upstream].out.batch != nil {
+			t.Error("an idle connection has one")
+		}
+		if next := batches.Get().(*batch); len(next.pieces) > 0 || cap(next.pieces) > maxPieces {
+			t.Errorf("the next one has %d pieces, and room for %d", len(next.pieces), cap(next.pieces))
+		}
 	}
 }
 

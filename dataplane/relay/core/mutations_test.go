@@ -134,7 +134,7 @@ var mutations = []mutation{
 	}},
 
 	{"our pongs cross", OwnPongsSwallowed, "control.go", []string{
-		"return p.ours != [8]byte{} &&", "return false &&",
+		"return k.ours != [8]byte{} &&", "return false &&",
 	}},
 	{"only the pong to the last ping of ours is known", OwnPongsSwallowed, "control.go", []string{
 		"case p.isOurs(payload):", "case bytes.Equal(payload, p.ours[:]):",
@@ -162,7 +162,7 @@ var mutations = []mutation{
 		"return half - time.Duration(EarlyShare*float64(half)*float64(c.early)/256)", "return half",
 	}},
 	{"all legs have the same pace", PingsSpread, "conn.go", []string{
-		"	c.early = uint8(random())\n", "	c.early = 0x42\n",
+		"	c.early = uint8(settings.Random())\n", "	c.early = 0x42\n",
 	}},
 	{"pings come earlier than they may", OnlySilentPinged, "keepalive.go", []string{
 		"const EarlyShare = 0.2", "const EarlyShare = 0.3",
@@ -204,9 +204,9 @@ var mutations = []mutation{
 		"wire.AppendFrame(nil, wire.Close, farewell, c.maskingKey())", "wire.AppendFrame(nil, wire.Close, farewell[:2], c.maskingKey())",
 	}},
 	{"a close frame of the other side crosses without its reason", CloseCodes, "closing.go", []string{
-		"	leg.out.ready = append(leg.out.ready, frame)\n",
+		"	leg.out.push(frame)\n",
 		"	var key *[4]byte\n\tif to == Upstream {\n\t\tkey = c.maskingKey()\n\t}\n" +
-			"	leg.out.ready = append(leg.out.ready, wire.AppendFrame(nil, wire.Close, payload[:min(2, len(payload))], key))\n\t_ = frame\n",
+			"	leg.out.push(wire.AppendFrame(nil, wire.Close, payload[:min(2, len(payload))], key))\n\t_ = frame\n",
 	}},
 
 	{"the upstream's close is the client's", TrueCause, "closing.go", []string{
@@ -236,7 +236,7 @@ var mutations = []mutation{
 		"return !l.gone && !l.out.broken && !l.out.told()", "return false",
 	}},
 	{"a close frame that waits counts as written", CleanEnd, "closing.go", []string{
-		"return out.closeSent && !out.taken && len(out.ready) == 0", "return out.closeSent || out.closeQueued",
+		"return out.closeSent && !out.taken && len(out.ready()) == 0", "return out.closeSent || out.closeQueued",
 	}},
 	{"both sides are reset, whatever they said", CleanEnd, "closing.go", []string{
 		"if !c.legs[side].gone && !c.settled(side) {", "if !c.legs[side].gone {",
@@ -380,7 +380,7 @@ var mutations = []mutation{
 	}},
 
 	{"a sign of life does not move the timer", TimerSet, "receive.go", []string{
-		"	if leg.keep.heard(now) {\n\t\tc.effects.rearm = true\n\t}", "	leg.keep.heard(now)",
+		"	if leg.heard(now) {\n\t\tc.effects.rearm = true\n\t}", "	leg.heard(now)",
 	}},
 	{"a change does not move the timer", TimerSet, "conn.go", []string{
 		"	c.settings = settings\n\tc.effects.rearm = true\n", "	c.settings = settings\n",
@@ -416,11 +416,11 @@ var mutations = []mutation{
 	}},
 
 	{"every frame of ours has the same key", FreshMasks, "output.go", []string{
-		"r := c.random()", "r := uint64(0x01020304)",
+		"r := c.settings.Random()", "r := uint64(0x01020304)",
 	}},
 
 	{"no attempt follows one that failed", Rests, "hold.go", []string{
-		"	c.hold.dialAt = now.Add(jittered(c.settings.ReconnectDelay, c.random()))\n", "",
+		"	c.hold.dialAt = now.Add(jittered(c.settings.ReconnectDelay, c.settings.Random()))\n", "",
 	}},
 
 	{"a closing connection is disconnected again", Commands, "closing.go", []string{
@@ -455,10 +455,10 @@ var mutations = []mutation{
 		"		rest = append(rest, b...)\n", "		if rest == nil || cap(rest) == left {\n\t\t\trest = b\n\t\t\tcontinue\n\t\t}\n\t\trest = append(rest, b...)\n",
 	}},
 	{"a part of a header is written twice", RestKept, "kept.go", []string{
-		"	return drop(slices.Clone(out.ready), int(out.skip))", "	return out.ready",
+		"	return drop(slices.Clone(out.ready()), int(out.skip))", "	return out.ready()",
 	}},
 	{"Rest forgets what the core still needs", UpstreamsGetWhole, "kept.go", []string{
-		"drop(slices.Clone(out.ready), int(out.skip))", "drop(out.ready, int(out.skip))",
+		"drop(slices.Clone(out.ready()), int(out.skip))", "drop(out.ready(), int(out.skip))",
 	}},
 	{"a message that was kept in part is sent again without its start", UpstreamsGetWhole, "kept.go", []string{
 		"h.partial = append(h.partial, rest...)", "_ = rest",

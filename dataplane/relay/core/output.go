@@ -7,8 +7,8 @@ import "github.com/wsproxy/wsproxy/dataplane/relay/wire"
 
 // outbound is what is to be written to a side.
 type outbound struct {
-	// ready is to be written as it is, in this order.
-	ready [][]byte
+	// batch is to be written as it is; nil where there is nothing.
+	batch *batch
 	// queue holds what is ours and not the peer's; nil where there is nothing.
 	queue *queue
 	// written counts the bytes that the socket took.
@@ -39,10 +39,6 @@ type queue struct {
 	// sends are messages of ours for the client; nil where there are none.
 	sends *sends
 }
-
-// maxIdleReady bounds the list that an idle connection keeps for its next batch,
-// at 24 bytes each. A batch has one element, but for control frames.
-const maxIdleReady = 2
 
 // pass passes bytes on that came from a side: to the other side, or into the
 // hold, or, where the other side may not be told any more, nowhere.
@@ -75,14 +71,14 @@ func (c *Conn) pass(from Side, p []byte) {
 // small frames would otherwise take 24 bytes of list for each, and a system call
 // for every thousand.
 func (out *outbound) add(p []byte) {
-	if n := len(out.ready); n > 0 && len(p) > 0 {
-		last := out.ready[n-1]
+	if n := len(out.ready()); n > 0 && len(p) > 0 {
+		last := out.batch.pieces[n-1]
 		if end := len(last); end < cap(last) && &last[:end+1][end] == &p[0] {
-			out.ready[n-1] = last[:end+len(p)]
+			out.batch.pieces[n-1] = last[:end+len(p)]
 			return
 		}
 	}
-	out.ready = append(out.ready, p)
+	out.push(p)
 }
 
 // passControl passes a whole control frame on, if the other side is there.
@@ -133,7 +129,7 @@ func (c *Conn) inject(to Side) {
 		return
 	}
 	if q := out.queue; len(q.frames) > 0 {
-		out.ready = append(out.ready, q.frames)
+		out.push(q.frames)
 		q.frames, q.pong = nil, 0
 	}
 	if out.closeQueued {
@@ -163,7 +159,7 @@ func (out *outbound) dropQueue() {
 
 // maskingKey returns a fresh one for a frame of ours to the upstream.
 func (c *Conn) maskingKey() *[4]byte {
-	r := c.random()
+	r := c.settings.Random()
 	return &[4]byte{byte(r), byte(r >> 8), byte(r >> 16), byte(r >> 24)}
 }
 
@@ -173,7 +169,7 @@ func (c *Conn) Pending(to Side) bool {
 	if leg.gone || leg.out.broken || leg.out.taken {
 		return false
 	}
-	return len(leg.out.ready) > 0 || to == Upstream && c.due()
+	return len(leg.out.ready()) > 0 || to == Upstream && c.due()
 }
 
 // Take returns what is to be written to a side now, in this order; it is to be
@@ -187,7 +183,7 @@ func (c *Conn) Take(to Side) [][]byte {
 		c.makeReady()
 	}
 	out.taken = true
-	return out.ready
+	return out.ready()
 }
 
 // Wrote says that the first n bytes of what Take returned were taken by the
@@ -210,12 +206,8 @@ func (c *Conn) Wrote(now Instant, to Side, n int, failed bool) {
 	} else {
 		c.reportWritten()
 	}
+	out.clearReady()
 	out.kept, out.skip = false, 0
-	clear(out.ready)
-	out.ready = out.ready[:0]
-	if cap(out.ready) > maxIdleReady {
-		out.ready = nil
-	}
 	if failed {
 		out.broken = true
 		c.effects.rearm = true // for a ping that waited for the socket
@@ -227,7 +219,7 @@ func (c *Conn) Wrote(now Instant, to Side, n int, failed bool) {
 	} else {
 		if out.pingQueued && (out.queue == nil || len(out.queue.frames) == 0) {
 			out.pingQueued = false
-			leg.keep.pingTaken(now)
+			leg.pingTaken(now)
 			c.effects.rearm = true
 		}
 		c.inject(to)

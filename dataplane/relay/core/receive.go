@@ -63,7 +63,7 @@ func (c *Conn) Receive(now Instant, from Side, p []byte) {
 	in := &leg.in
 	c.active = now
 	in.bytes += uint64(len(p))
-	if leg.keep.heard(now) {
+	if leg.heard(now) {
 		c.effects.rearm = true
 	}
 	// run is where the bytes begin that are passed on as they are, up to i. It goes

@@ -187,7 +187,7 @@ func (c *Conn) buffered() bool { return c.hold != nil && len(c.hold.buffer) > 0 
 
 // keepRest keeps what the batch leaves to be handed over.
 func (c *Conn) keepRest(n int, failed bool) {
-	h, ready := c.hold, c.legs[Upstream].out.ready
+	h, ready := c.hold, c.legs[Upstream].out.ready()
 	var batch []byte
 	if len(ready) == 1 {
 		batch = ready[0]
@@ -268,8 +268,7 @@ func (c *Conn) retainUnwritten() {
 		return
 	}
 	c.handedOver(0, true)
-	clear(out.ready)
-	out.ready = out.ready[:0]
+	out.clearReady()
 }
 
 // due says whether something that was kept is to be written to the new upstream,
@@ -286,16 +285,16 @@ func (c *Conn) replays() bool { return c.hold.replayDue && c.replayCount() > 0 }
 // then what was not handed over.
 func (c *Conn) makeReady() {
 	h, out := c.hold, &c.legs[Upstream].out
-	if len(out.ready) > 0 || !c.due() {
+	if len(out.ready()) > 0 || !c.due() {
 		return
 	}
 	out.kept = true // It is ours, not in a driver's buffer.
 	if c.replays() {
 		h.replaying = true
-		out.ready = append(out.ready, h.replay[:c.replayCount()]...)
+		out.push(h.replay[:c.replayCount()]...)
 		return
 	}
-	out.ready = append(out.ready, h.buffer)
+	out.push(h.buffer)
 	h.writing = int32(len(h.buffer))
 	h.buffer = nil
 	c.handed.startAt(scan{})

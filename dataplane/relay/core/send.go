@@ -155,11 +155,11 @@ func (c *Conn) Sending() int {
 // inject makes the messages ready that wait.
 func (s *sends) inject(out *outbound) {
 	end := out.written
-	for _, b := range out.ready {
+	for _, b := range out.ready() {
 		end += uint64(len(b))
 	}
 	for _, m := range s.waiting {
-		out.ready = append(out.ready, m.frame)
+		out.push(m.frame)
 		end += uint64(m.size)
 		s.ready = append(s.ready, send{id: m.id, size: m.size, end: end})
 	}

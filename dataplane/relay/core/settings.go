@@ -29,6 +29,10 @@ type Settings struct {
 	// Budget is what all connections together may keep for reconnects; nil is no
 	// bound. It is the same one in all Settings of a process.
 	Budget *Budget
+	// Random returns uniform 64-bit numbers, for masking keys, ping payloads and
+	// jitter (RFC 6455 section 10.3 wants masking keys that the application cannot
+	// foresee). It is the same one in all Settings of a process, too.
+	Random func() uint64
 }
 
 // JitterShare is the largest part of a pause that is added to it, so that many

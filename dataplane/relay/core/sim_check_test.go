@@ -82,7 +82,7 @@ func (s *sim) checkMemory() {
 			s.fault(BoundedMemory, "%d control frames wait", n)
 		}
 		ready := 0
-		for _, b := range leg.out.ready {
+		for _, b := range leg.out.ready() {
 			ready += len(b)
 		}
 		if most := 2*(s.maxBuffer+simChunk) + maxQueued*wire.MaxControlFrame + s.conn.Sending(); ready > most && s.conn.Phase() != Done {
@@ -182,7 +182,7 @@ func (s *sim) checkHeldPing(client *simPeer, n int) {
 		if ping.end <= client.consumed-n || out.broken {
 			return
 		}
-		waiting := slices.Concat(slices.Concat(out.ready...), queued(out), slices.Concat(s.pumps[Upstream].batch...))
+		waiting := slices.Concat(slices.Concat(out.ready()...), queued(out), slices.Concat(s.pumps[Upstream].batch...))
 		if !bytes.Contains(waiting, []byte(ping.payload)) {
 			s.fault(HeldPingsAtOnce, "no answer to %q", ping.payload)
 		}
@@ -248,7 +248,7 @@ const simTogether = 32
 // checkSpread holds for connections that are opened in the same moment, and fall
 // silent in the same moment later: no more than a few are pinged together.
 func (s *sim) checkSpread() {
-	settings := Settings{LostTimeout: s.settings.LostTimeout}
+	settings := Settings{LostTimeout: s.settings.LostTimeout, Random: s.rng.Uint64}
 	if settings.LostTimeout == 0 {
 		return
 	}
@@ -256,7 +256,7 @@ func (s *sim) checkSpread() {
 	for _, what := range []string{"were opened", "fell silent"} {
 		together := map[Instant]int{}
 		for range simTogether {
-			c := New(s.now, &settings, Terms{}, s.rng.Uint64)
+			c := New(s.now, &settings, Terms{})
 			for side := range Side(len(c.legs)) {
 				c.Receive(fell, side, nil)
 				together[c.keepaliveDue(side)]++

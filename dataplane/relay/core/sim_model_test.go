@@ -105,7 +105,7 @@ type simTick struct {
 func (m *simModel) beforeTick(s *sim) simTick {
 	t := simTick{phase: s.conn.Phase()}
 	for side := range m.legs {
-		t.pinged[side] = s.conn.legs[side].keep.pinged != nil
+		t.pinged[side] = s.conn.legs[side].pinged != nil
 		t.gone[side] = s.conn.legs[side].gone
 		t.broken[side] = s.conn.legs[side].out.broken
 		t.queued[side] = s.conn.legs[side].out.pingQueued
@@ -118,7 +118,7 @@ func (m *simModel) afterTick(s *sim, before simTick) {
 	timeout := s.settings.LostTimeout
 	for side := range Side(len(m.legs)) {
 		leg, core, peer := &m.legs[side], &s.conn.legs[side], s.peer(side)
-		if !before.pinged[side] && core.keep.pinged != nil {
+		if !before.pinged[side] && core.pinged != nil {
 			if timeout == 0 || leg.quiet < simPingFrom(timeout) || leg.paused {
 				s.fault(OnlySilentPinged, "the %s was pinged after %v of silence, paused: %v, timeout %v", side, leg.quiet, leg.paused, timeout)
 			}

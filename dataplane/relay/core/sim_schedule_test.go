@@ -67,7 +67,7 @@ func newSim(seed uint64, traced bool) *sim {
 	s.settings = s.randomSettings()
 	if s.friendly {
 		s.budget = NewBudget(1 << 20)
-		s.settings = Settings{Budget: s.budget, AutoReconnect: true, ReconnectAttempts: 1000, ReconnectDelay: time.Second, BufferBytes: 2000, ReplayMessages: rng.IntN(3)}
+		s.settings = Settings{Budget: s.budget, Random: rng.Uint64, AutoReconnect: true, ReconnectAttempts: 1000, ReconnectDelay: time.Second, BufferBytes: 2000, ReplayMessages: rng.IntN(3)}
 	}
 	s.maxBuffer = s.settings.BufferBytes
 	terms := Terms{Extensions: s.extensions}
@@ -76,7 +76,7 @@ func newSim(seed uint64, traced bool) *sim {
 	}
 	s.sending = rng.IntN(3) == 0
 	settings := s.settings
-	s.conn = New(s.now, &settings, terms, rng.Uint64)
+	s.conn = New(s.now, &settings, terms)
 	s.client = s.newPeer(Client, "client")
 	s.attach()
 	s.after("new: %s", described(settings))
@@ -105,6 +105,7 @@ func (s *sim) randomSettings() Settings {
 	pick := func(of ...int) int { return of[s.rng.IntN(len(of))] }
 	return Settings{
 		Budget:            s.budget,
+		Random:            s.rng.Uint64,
 		LostTimeout:       time.Duration(pick(0, 0, 10, 60)) * time.Second,
 		AutoReconnect:     s.rng.IntN(6) > 0,
 		ReconnectAttempts: pick(0, 2, 5, 5, 5, 100, 100),
@@ -119,7 +120,7 @@ func (s *sim) randomSettings() Settings {
 
 // described are settings without what has another address in every run.
 func described(settings Settings) string {
-	settings.Budget = nil
+	settings.Budget, settings.Random = nil, nil
 	return fmt.Sprintf("%+v", settings)
 }
 

@@ -19,12 +19,11 @@ func TestManyThatWereOpenedTogetherAreNotPingedTogether(t *testing.T) {
 		// There are 256 moments from 24 to 30 seconds, for 8,000 legs in pairs.
 		most = 100
 	)
-	settings := &Settings{LostTimeout: timeout}
-	random := rand.New(rand.NewPCG(1, 2)).Uint64
+	settings := &Settings{LostTimeout: timeout, Random: rand.New(rand.NewPCG(1, 2)).Uint64}
 	opened := Instant(time.Hour)
 	pings := map[Instant]int{} // by millisecond
 	for range many {
-		c := New(opened, settings, Terms{}, random)
+		c := New(opened, settings, Terms{})
 		last := [2]Instant{opened, opened}
 		for now := c.Next(); now < opened.Add(2*time.Minute); now = c.Next() {
 			c.Tick(now, func(Side) Peer { return Peer{} })
@@ -61,11 +60,10 @@ func TestManyThatWereOpenedTogetherAreNotPingedTogether(t *testing.T) {
 
 // Those that are pinged together nevertheless drift apart.
 func TestWhoFellSilentTogetherHasAPaceOfItsOwn(t *testing.T) {
-	settings := &Settings{LostTimeout: lostTimeout}
-	random := rand.New(rand.NewPCG(3, 4)).Uint64
+	settings := &Settings{LostTimeout: lostTimeout, Random: rand.New(rand.NewPCG(3, 4)).Uint64}
 	due := map[Instant]bool{}
 	for range 100 {
-		c := New(1, settings, Terms{}, random)
+		c := New(1, settings, Terms{})
 		c.Receive(Instant(time.Second), Upstream, pong(Upstream, "alive"))
 		due[c.keepaliveDue(Upstream)] = true
 	}

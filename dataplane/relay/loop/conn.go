@@ -17,7 +17,7 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/socket"
 )
 
-// Conn drives one connection; 104 bytes.
+// Conn drives one connection; 112 bytes.
 type Conn struct {
 	conn   driver.Connection
 	core   *core.Conn

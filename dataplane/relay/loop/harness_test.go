@@ -95,7 +95,7 @@ func open(t *testing.T, l *Loop, prepare func(client, upstream *net.TCPConn)) *c
 	if prepare != nil {
 		prepare(client, upstream)
 	}
-	c.core = core.New(driver.Now(), &core.Settings{}, core.Terms{}, rand.Uint64)
+	c.core = core.New(driver.Now(), &core.Settings{Random: rand.Uint64}, core.Terms{})
 	c.Lock()
 	defer c.Unlock()
 	k, err := l.Start(c, client, upstream, nil)

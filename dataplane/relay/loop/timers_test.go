@@ -88,7 +88,7 @@ func TestAConnectionThatTalksDoesNotMoveItsTimer(t *testing.T) {
 	w := l.workers[0]
 	c := open(t, l, nil)
 	c.Lock()
-	c.core.Apply(driver.Now(), &core.Settings{LostTimeout: time.Hour})
+	c.core.Apply(driver.Now(), &core.Settings{LostTimeout: time.Hour, Random: rand.Uint64})
 	c.Changed()
 	c.Unlock()
 	var at core.Instant
