@@ -4,8 +4,11 @@
 package apiserver
 
 import (
+	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +66,7 @@ func TestKubectl(t *testing.T) {
 			t.Errorf("a malformed name: %v: %s", err, out)
 		}
 	})
+	t.Run("watch", c.watch)
 	t.Run("rights", c.rights(want[0]))
 	t.Run("tokens", c.tokens)
 	t.Run("silent pods", c.silence)
@@ -121,6 +125,50 @@ func (c *cluster) lists(want []string) func(*testing.T) {
 		}
 		if out := c.kubectl("api-resources", "--api-group=connections.wsproxy.io", "-o", "wide"); !strings.Contains(out, "wsc") || !strings.Contains(out, "watch") {
 			t.Error(out)
+		}
+	}
+}
+
+// watch is what kubectl and an informer of client-go see behind the kube-apiserver.
+func (c *cluster) watch(t *testing.T) {
+	c.kubectl("create", "namespace", "churn")
+	p := c.pod("churn", "echo", "echo-a", false)
+	names := p.connect(3)
+	i := informer(t, c.config, "churn")
+	seen := make(chan string, 1)
+	go func() {
+		out, err := c.try("", "get", "wsc", "-n", "churn", "-w", "--output-watch-events", "--request-timeout=15s")
+		seen <- fmt.Sprint(out, err)
+	}()
+	waited := make(chan string, 2)
+	wait := func(what string) {
+		out, err := c.try("", "wait", "-n", "churn", "--timeout=60s", what, "wsc/"+names[0])
+		waited <- fmt.Sprint(out, err)
+	}
+	go wait("--for=delete")
+	go wait("--for=jsonpath={.status.phase}=Closing")
+	eventually(t, "the informer sees them", func() bool { return len(i.GetStore().List()) == 3 })
+	p.connections[names[0]].then = func() { time.AfterFunc(5*time.Second, func() { p.close(names[0]) }) }
+	if out := c.kubectl("delete", "wsc", "-n", "churn", names[0]); !strings.Contains(out, names[0]) || strings.Contains(out, "atch") {
+		t.Error(out)
+	}
+	for range cap(waited) {
+		if out := <-waited; !strings.Contains(out, "condition met") {
+			t.Errorf("kubectl wait: %s", out)
+		}
+	}
+	p.close(names[1])
+	p.close(names[2])
+
+	loads := []*load{{pod: p, record: map[string]string{}}}
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+	defer cancel()
+	loads[0].run(ctx, rand.New(rand.NewPCG(1, 1)))
+	settle(t, i, loads)
+	out := <-seen
+	for _, line := range []string{"EVENT", "ADDED +" + names[0] + " .*Open", "MODIFIED +" + names[0] + " .*Closing", "DELETED +" + names[0]} {
+		if !regexp.MustCompile("(?m)^" + line).MatchString(out) {
+			t.Errorf("kubectl get -w does not say %q:\n%.2000s", line, out)
 		}
 	}
 }

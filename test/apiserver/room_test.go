@@ -65,9 +65,22 @@ func newRoom(t *testing.T, changes ...change) *room {
 	r := &room{T: t, authority: certstest.New(t), port: freePort(t), clientDir: t.TempDir(), late: &sync.Mutex{}, version: &atomic.Int64{}}
 	r.kube = fake.NewClientset()
 	writeClient(t, r.authority, r.clientDir)
+	r.server, r.url = r.serve(changes...)
+	return r
+}
+
+// replica is another server of the same pods; it returns its URL.
+func (r *room) replica(changes ...change) string {
+	r.Helper()
+	_, at := r.serve(changes...)
+	return at
+}
+
+func (r *room) serve(changes ...change) (*apiserver.Server, string) {
+	r.Helper()
 	config, err := apiserver.NewConfig("test")
 	if err != nil {
-		t.Fatal(err)
+		r.Fatal(err)
 	}
 	config.Generic.LoopbackClientConfig = &rest.Config{}
 	config.Generic.ExternalAddress = "127.0.0.1:443"
@@ -79,26 +92,27 @@ func newRoom(t *testing.T, changes ...change) *room {
 	for _, change := range changes {
 		change(config)
 	}
-	if r.server, err = config.Complete(); err != nil {
-		t.Fatal(err)
+	server, err := config.Complete()
+	if err != nil {
+		r.Fatal(err)
 	}
-	r.server.Generic.PrepareRun()
-	web := httptest.NewServer(r.server.Generic.Handler)
+	server.Generic.PrepareRun()
+	web := httptest.NewServer(server.Generic.Handler)
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan struct{})
 	go func() {
 		defer close(ran)
-		r.server.Fleet.Run(ctx)
+		server.Fleet.Run(ctx)
 	}()
-	t.Cleanup(func() {
+	r.Cleanup(func() {
+		web.CloseClientConnections() // Watches would not end.
 		web.Close()
 		cancel()
 		<-ran
-		r.server.Generic.Destroy()
+		server.Generic.Destroy()
 	})
-	r.url = web.URL
-	r.until("the pods are known", r.server.Fleet.Synced)
-	return r
+	r.until("the pods are known", server.Fleet.Synced)
+	return server, web.URL
 }
 
 // podsOf is what reads pods of the made-up list, which cannot stream one.

@@ -18,6 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var (
 	histories = flag.Int("histories", 300, "how many random histories")
 	seed      = flag.Uint64("seed", 1, "the first one")
+	first     = flag.Bool("first", false, "stop at the first that is wrong")
 )
 
 // history is one of them. It returns what is wrong with what the client sees, and how
@@ -65,6 +66,9 @@ func TestAClientSeesWhatIs(t *testing.T) {
 	bad := 0
 	fail := t.Errorf
 	for i := range uint64(*histories) {
+		if *first && bad > 0 {
+			break
+		}
 		synctest.Test(t, func(*testing.T) {
 			wrong, told := history(*seed+i, 600, 800)
 			if wrong != "" {
