@@ -103,7 +103,9 @@ func listWatch(pods corev1client.PodsGetter, relisted func()) cache.ListerWatche
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			o.LabelSelector = Selector
 			list, err := all.List(ctx, o)
-			relisted()
+			if err == nil {
+				relisted()
+			}
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
