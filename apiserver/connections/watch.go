@@ -112,7 +112,7 @@ func (w *watcher) Stop() {
 func (w *watcher) run(ctx context.Context) {
 	defer close(w.stopped)
 	defer close(w.events)
-	defer w.followed.Stop()
+	defer w.followed.Stop() //nolint:contextcheck // It may begin streams for others.
 	defer w.cancel()
 	due := time.Now().Add(bookmarkEvery)
 	end, ends := ctx.Deadline()

@@ -84,12 +84,12 @@ func (f *Fleet) Watch(ctx context.Context, scope func(*Pod) bool, keep func(Entr
 			return nil, err
 		}
 	}
-	w, err := f.hub.watch(scope, keep, version)
+	w, err := f.hub.watch(scope, keep, version) //nolint:contextcheck // Streams of pods serve all who watch: they end with the fleet.
 	if err != nil {
 		return nil, err
 	}
 	if err := w.begin(ctx, version == 0); err != nil {
-		w.Stop()
+		w.Stop() //nolint:contextcheck // It may begin streams for others.
 		return nil, err
 	}
 	return w, nil
