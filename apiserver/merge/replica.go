@@ -39,6 +39,8 @@ var (
 	ErrSlow = errors.New("events are read too slowly")
 	// ErrAhead: a pod says that it is later than it can be.
 	ErrAhead = errors.New("the clock is too far ahead")
+	// errEnded: nobody watches any more.
+	errEnded = errors.New("the watch was ended")
 )
 
 const (

@@ -136,8 +136,12 @@ func (r *Replica[P]) watch(version clock.Stamp, initial bool, scope func(P) bool
 	return w
 }
 
-// End takes a watch away. Nothing happens to it any more.
-func (r *Replica[P]) End(w *Watch[P]) { delete(r.watches, w) }
+// End takes a watch away. Nothing happens to it any more: answers to its joins that are
+// still on their way find it over.
+func (r *Replica[P]) End(w *Watch[P]) {
+	delete(r.watches, w)
+	w.fail(errEnded)
+}
 
 // Watched says whether anybody watches a pod.
 func (r *Replica[P]) Watched(p P) bool {
