@@ -32,14 +32,9 @@ var mutations = []mutation{
 	{"versions of lists before an end are good", merged + "watch.go", "return version <= learned\n", "return false\n"},
 	{"young pods were known to all", merged + "join.go", "boot > w.from-young", "boot < 0"},
 	{"a watch outlives a pod that was killed", merged + "replica.go", "if m := w.members[p]; m == nil || m.state != done {\n\t\t\tw.fail(fmt.Errorf(\"%w: %s\", ErrExpired, why))", "if m := w.members[p]; m == nil && m != nil {\n\t\t\tw.fail(fmt.Errorf(\"%w: %s\", ErrExpired, why))"},
-	{"one process is as good as another", merged + "replica.go", "if known.id != \"\" {", "if false {"},
-	{"a pod that has forgotten is followed from there", merged + "replica.go", "if m := w.members[p]; m != nil && m.state != done {\n\t\t\tw.fail(fmt.Errorf(\"%w: a pod has forgotten", "if m := w.members[p]; m == nil && m != nil {\n\t\t\tw.fail(fmt.Errorf(\"%w: a pod has forgotten"},
 	{"what comes while a pod is asked is dropped", merged + "join.go", "\tlive := m.live\n", "\tlive := m.live[:0]\n"},
-	{"a pod that drains before it was asked is empty", merged + "watch.go", "w.fail(fmt.Errorf(\"%w: a pod has ended before it was asked\", ErrExpired))", "m.state = done"},
 	{"what the kubelet tells is no news", merged + "replica.go", "if noticed := run.replaced; noticed != 0 &&", "if noticed := run.replaced; noticed >= 0 || noticed != 0 &&"},
 	{"a watch that begins is there at once", merged + "watch.go", "if w.initial && w.Complete() &&", "if w.initial &&"},
-	{"what a list has shown is told again", merged + "watch.go", "ok && stamp <= shown", "ok && stamp < 0"},
-	{"a partial list is as good as a whole one", "client_test.go", "version = merge.Unresumable", "version += 0"},
 }
 
 // TestMutations runs the histories with each.
@@ -82,7 +77,7 @@ func (m mutation) run(t *testing.T) (string, error) {
 			t.Fatal(err)
 		}
 	}
-	arguments := []string{"test", "-count=1", "-overlay", overlay, "-run", "^TestAClientSeesWhatIs$", ".", "-histories=5000", "-first"}
+	arguments := []string{"test", "-count=1", "-overlay", overlay, "-run", "^TestAClientSeesWhatIs$", ".", "-histories=2000", "-first"}
 	out, err := exec.CommandContext(t.Context(), "go", arguments...).CombinedOutput()
 	return string(out), err
 }
