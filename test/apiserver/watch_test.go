@@ -240,7 +240,7 @@ func TestAWatchGoesOnFromAList(t *testing.T) {
 }
 
 func TestVersionsFromWhichNothingGoesOn(t *testing.T) {
-	r := newRoom(t, podTimeout(300*time.Millisecond))
+	r := newRoom(t, podTimeout(2*time.Second))
 	p := r.pod("shop", "echo", "echo-a")
 	p.connect(1)
 	before := p.registry.Clock().Now()
@@ -346,7 +346,7 @@ func TestPodsThatComeAndGoWhileTheyAreWatched(t *testing.T) {
 	w.want(watch.Deleted, names[0])
 	w.want(watch.Deleted, names[1])
 	b.stop()
-	time.Sleep(200 * time.Millisecond) // Nothing tells when its last words have arrived. Kubelets take longer.
+	time.Sleep(time.Second) // Nothing tells when its last words have arrived. Kubelets take longer.
 	r.remove(b)
 	second := a.connect(1)[0]
 	w.want(watch.Added, second)
