@@ -60,7 +60,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	server, err := config.Complete()
+	server, err := config.Complete() //nolint:contextcheck // Streams of pods end with the fleet, which ends with Run.
 	if err != nil {
 		return err
 	}

@@ -216,9 +216,13 @@ func TestWhatAClientDoesNotTakeIsWithdrawn(t *testing.T) {
 	// One waits, beside the one that is being written; a third would be too much.
 	waits := make(chan error, 1)
 	go func() { waits <- says(t, entry, large[:core.MaxSend-100]) }()
-	eventually(t, "too much waits", func() bool { return errors.Is(withdrawn(t, entry, large), registry.ErrTooMany) })
-	if err := entry.Send(t.Context(), registry.Send{Payload: []byte(large), DryRun: true}); !errors.Is(err, registry.ErrTooMany) {
-		t.Errorf("a dry run is answered with %v", err)
+	// What is tried without being sent takes nobody's place.
+	eventually(t, "a dry run is too much", func() bool {
+		err := entry.Send(t.Context(), registry.Send{Payload: []byte(large), DryRun: true})
+		return errors.Is(err, registry.ErrTooMany)
+	})
+	if err := withdrawn(t, entry, large); !errors.Is(err, registry.ErrTooMany) {
+		t.Errorf("one more is answered with %v", err)
 	}
 	// It reads: nothing comes twice, and nothing that was withdrawn.
 	for range comes {
