@@ -123,7 +123,7 @@ func TestNoMoreIsKeptThanTheBound(t *testing.T) {
 }
 
 // A kernel that is short of memory takes less than a socket has room for. Nothing
-// is lost then, and it is not believed for a while.
+// is lost then.
 func TestAKernelThatTakesLessThanItSaidLosesNothing(t *testing.T) {
 	l := startLoop(t)
 	worker := l.workers[0]
@@ -138,11 +138,9 @@ func TestAKernelThatTakesLessThanItSaidLosesNothing(t *testing.T) {
 	c := open(t, l, func(_, upstream *net.TCPConn) { _ = upstream.SetWriteBuffer(4096) })
 	sent := stream(core.Client, 8<<20)
 	go func() { _, _ = c.client.Write(sent) }()
-	var kept int32
-	eventually(t, "it stalls", func() bool { kept = max(kept, c.state(core.Upstream).kept); return kept > 0 })
-	eventually(t, "more is kept than is to be", func() bool { kept = max(kept, c.state(core.Upstream).kept); return kept > keepBytes })
-	if n := len(asked); n == 0 || n > 2 {
-		t.Errorf("the kernel was asked %d times before it was doubted", n)
+	eventually(t, "it stalls", func() bool { return c.state(core.Upstream).kept > 0 })
+	if len(asked) == 0 {
+		t.Error("the kernel was not asked")
 	}
 	got := make([]byte, len(sent))
 	_ = c.upstream.SetReadDeadline(time.Now().Add(patience))
