@@ -11,10 +11,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -53,6 +55,16 @@ func (s *Signals) start(_ context.Context, queue workqueue.TypedRateLimitingInte
 	return nil
 }
 
+// statusChanged lets a status through that was written: it may have been by an
+// operator that led until a moment ago, and not be true.
+var statusChanged = predicate.Funcs{
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok := e.ObjectOld.(*wsproxyv1alpha1.WebSocketProxy)
+		after, isProxy := e.ObjectNew.(*wsproxyv1alpha1.WebSocketProxy)
+		return ok && isProxy && !equality.Semantic.DeepEqual(before.Status, after.Status)
+	},
+}
+
 // SetupWithManager registers the reconciler with everything that it looks at.
 func (r *Reconciler) SetupWithManager(ctx context.Context, m manager.Manager, signals *Signals) error {
 	if err := index(ctx, m.GetFieldIndexer()); err != nil {
@@ -60,7 +72,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, m manager.Manager, si
 	}
 	return builder.ControllerManagedBy(m).
 		Named("websocketproxy").
-		For(&wsproxyv1alpha1.WebSocketProxy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&wsproxyv1alpha1.WebSocketProxy{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, statusChanged))).
 		Owns(&appsv1.Deployment{}).
 		Owns(&corev1.Service{}).
 		Owns(&corev1.ConfigMap{}).

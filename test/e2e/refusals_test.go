@@ -138,10 +138,14 @@ func TestASecondDisconnectWhileTheFirstIsClosingIsAConflict(t *testing.T) {
 // either, and returns its name.
 func (r *room) mute(p *wsproxyv1alpha1.WebSocketProxy) (conn *websocket.Conn, name string) {
 	r.t.Helper()
-	conn, response, err := websocket.DefaultDialer.DialContext(r.t.Context(), r.url(p), nil)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	eventually(r.t, 30*time.Second, "a connection, once kube-proxy sends clients to the pods", func(ctx context.Context) error {
+		c, response, err := websocket.DefaultDialer.DialContext(ctx, r.url(p), nil)
+		if err != nil {
+			return err
+		}
+		conn, name = c, response.Header.Get(fleet.HeaderConnectionID)
+		return nil
+	})
 	r.t.Cleanup(func() { _ = conn.Close() })
-	return conn, response.Header.Get(fleet.HeaderConnectionID)
+	return conn, name
 }
