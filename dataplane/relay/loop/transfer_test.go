@@ -8,6 +8,7 @@ package loop
 import (
 	"bytes"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"testing"
@@ -147,6 +148,53 @@ func TestAKernelThatTakesLessThanItSaidLosesNothing(t *testing.T) {
 	if _, err := io.ReadFull(c.upstream, got); err != nil || !bytes.Equal(got, sent) {
 		t.Errorf("other bytes arrived than were sent, %v", err)
 	}
+}
+
+// A worker whose sockets took less than the kernel said believes it of none of them,
+// until humility has passed.
+func TestAKernelThatWasWrongIsNotBelievedForAWhile(t *testing.T) {
+	asked := 0
+	w := &worker{now: 1, room: func(int) int { asked++; return bufferBytes }}
+	believes := func() bool { return w.surely(&leg{fd: math.MaxInt32}) == bufferBytes }
+	if !believes() || asked != 1 {
+		t.Fatalf("it was asked %d times", asked)
+	}
+	w.misjudged(w.now)
+	w.now = w.now.Add(humility - 1)
+	if believes() || asked != 1 {
+		t.Errorf("it is believed at once, asked %d times", asked)
+	}
+	w.now = w.now.Add(1)
+	if !believes() || asked != 2 {
+		t.Errorf("it is not believed any more, asked %d times", asked)
+	}
+}
+
+// What a socket does not take of a read that was larger than what may be kept is the
+// mistake of whoever believed the kernel.
+func TestAKernelThatTakesLessThanItSaidIsDoubted(t *testing.T) {
+	l := startLoop(t)
+	w, doubted := l.workers[0], make(chan bool, 1)
+	w.room = func(int) int {
+		if w.humbleUntil != 0 { // The worker runs this.
+			select {
+			case doubted <- true:
+			default:
+			}
+		}
+		return bufferBytes
+	}
+	sent := stream(core.Client, 1<<20)
+	eventually(t, "the kernel was doubted, and is asked again", func() bool {
+		c := open(t, l, func(_, upstream *net.TCPConn) { _ = upstream.SetWriteBuffer(4096) })
+		go func() { _, _ = c.client.Write(sent) }()
+		select {
+		case <-doubted:
+			return true
+		case <-time.After(50 * time.Millisecond):
+			return false
+		}
+	})
 }
 
 // One connection moves all it can; another one, of the same worker, still gets its
