@@ -3,8 +3,8 @@
 
 // Package v1alpha1 is the contract of the aggregated API: each live
 // connection of each WebSocketProxy as an object of the group
-// connections.wsproxy.io. The objects are stored nowhere; they are what the
-// data-plane pods say when they are asked.
+// connections.wsproxy.io, and each that has ended of late. The objects are stored
+// nowhere; they are what the data-plane pods say when they are asked.
 //
 // The group is another one than that of the custom resources, because an
 // APIService claims a whole group-version.

@@ -3,8 +3,9 @@
 
 package v1alpha1
 
-// The resource and its subresources, as they are in URLs and in RBAC rules.
+// The resources and subresources, as they are in URLs and in RBAC rules.
 const (
+	ResourceClosed        = "closedwebsocketconnections"
 	ResourceConnections   = "websocketconnections"
 	SubresourceStatus     = "status"
 	SubresourceDisconnect = "disconnect"

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Group is the API group of live connections.
+// Group is the API group of connections.
 const Group = "connections.wsproxy.io"
 
 // GroupVersion is the group and the version of every type of this package.
@@ -24,6 +24,7 @@ func Resource(resource string) schema.GroupResource {
 func AddToScheme(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
 		&WebSocketConnection{}, &WebSocketConnectionList{}, &WebSocketDisconnect{}, &WebSocketSend{},
+		&ClosedWebSocketConnection{}, &ClosedWebSocketConnectionList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

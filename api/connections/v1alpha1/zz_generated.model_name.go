@@ -14,6 +14,21 @@ func (in Client) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ClosedWebSocketConnection) OpenAPIModelName() string {
+	return "io.wsproxy.connections.v1alpha1.ClosedWebSocketConnection"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ClosedWebSocketConnectionList) OpenAPIModelName() string {
+	return "io.wsproxy.connections.v1alpha1.ClosedWebSocketConnectionList"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ClosedWebSocketConnectionStatus) OpenAPIModelName() string {
+	return "io.wsproxy.connections.v1alpha1.ClosedWebSocketConnectionStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ConnectionListMeta) OpenAPIModelName() string {
 	return "io.wsproxy.connections.v1alpha1.ConnectionListMeta"
 }
