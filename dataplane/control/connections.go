@@ -18,7 +18,8 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/registry"
 )
 
-// connections is the service that reads and ends live connections.
+// connections is the service that reads and ends live connections, and tells of those
+// that have ended.
 type connections struct {
 	dataplanev1alpha1.UnimplementedConnectionsServer
 
@@ -38,6 +39,15 @@ func (c *connections) Get(_ context.Context, r *dataplanev1alpha1.GetRequest) (*
 	entry, err := c.find(r.GetName())
 	if err != nil {
 		return nil, err
+	}
+	return &dataplanev1alpha1.GetResponse{Connection: entry.Describe(), PodId: string(c.registry.PodID())}, nil
+}
+
+// GetClosed implements the service.
+func (c *connections) GetClosed(_ context.Context, r *dataplanev1alpha1.GetRequest) (*dataplanev1alpha1.GetResponse, error) {
+	entry := c.registry.GetClosed(r.GetName())
+	if entry == nil {
+		return nil, status.Errorf(codes.NotFound, "no connection %q has ended of late", r.GetName())
 	}
 	return &dataplanev1alpha1.GetResponse{Connection: entry.Describe(), PodId: string(c.registry.PodID())}, nil
 }

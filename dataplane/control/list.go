@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsproxy/wsproxy/api/clock"
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/dataplane/registry"
 )
 
 const (
@@ -21,9 +22,23 @@ const (
 	chunkBytes = 1 << 20
 )
 
-// List implements the service. There is always a chunk, if only to say which pod
-// has no connections.
+// List implements the service.
 func (c *connections) List(r *dataplanev1alpha1.ListRequest, stream grpc.ServerStreamingServer[dataplanev1alpha1.ListResponse]) error {
+	return c.list(r, stream, c.registry.After)
+}
+
+// ListClosed implements the service.
+func (c *connections) ListClosed(r *dataplanev1alpha1.ListRequest, stream grpc.ServerStreamingServer[dataplanev1alpha1.ListResponse]) error {
+	return c.list(r, stream, c.registry.ClosedAfter)
+}
+
+// pages returns at most limit entries with names greater than the given one, and how
+// many there are beyond those.
+type pages func(name string, limit int) (page []*registry.Entry, remaining int)
+
+// list sends what the pages have. There is always a chunk, if only to say which pod
+// has no connections.
+func (c *connections) list(r *dataplanev1alpha1.ListRequest, stream grpc.ServerStreamingServer[dataplanev1alpha1.ListResponse], from pages) error {
 	if r.GetLimit() < 0 {
 		return status.Errorf(codes.InvalidArgument, "limit: %d: must not be negative", r.GetLimit())
 	}
@@ -40,7 +55,7 @@ func (c *connections) List(r *dataplanev1alpha1.ListRequest, stream grpc.ServerS
 		if r.GetLimit() > 0 {
 			size = min(size, left)
 		}
-		chunk := c.chunk(after, size)
+		chunk := c.chunk(from, after, size)
 		chunk.Clock = int64(began)
 		if err := stream.Send(chunk); err != nil {
 			return err
@@ -68,8 +83,8 @@ func (c *connections) begin(sent clock.Stamp) (clock.Stamp, error) {
 
 // chunk describes at most size connections after a name, fewer when they are
 // large.
-func (c *connections) chunk(after string, size int) *dataplanev1alpha1.ListResponse {
-	page, remaining := c.registry.After(after, size)
+func (c *connections) chunk(from pages, after string, size int) *dataplanev1alpha1.ListResponse {
+	page, remaining := from(after, size)
 	chunk := &dataplanev1alpha1.ListResponse{PodId: string(c.registry.PodID())}
 	bytes := 0
 	for _, entry := range page {

@@ -61,6 +61,7 @@ func (c Change) ID() ID { return c.entry.id }
 func (c Change) Describe() *dataplanev1alpha1.Connection {
 	described := c.entry.Describe()
 	described.Version, described.Phase, described.Upstream = int64(c.Stamp), c.phase, ""
+	described.End = nil // It may have come after the change.
 	if c.upstream != (unique.Handle[string]{}) {
 		described.Upstream = c.upstream.Value()
 	}

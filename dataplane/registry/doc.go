@@ -3,8 +3,8 @@
 
 // Package registry says what is connected to one data-plane process: it names
 // connections, finds them by name, lists them in the order of their names, keeps
-// the recent changes of their lives in the order of their stamps, and counts
-// places against the limits.
+// the recent changes of their lives in the order of their stamps, remembers how those
+// of the last minutes ended, and counts places against the limits.
 //
 // It does not know how a connection works: an entry is anything that can
 // describe itself and be told to end.

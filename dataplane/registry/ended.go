@@ -22,7 +22,12 @@ type ended struct {
 }
 
 // said is what many connections have in common.
-type said struct{ userAgent, origin, subprotocol, upstream string }
+type said struct{ userAgent, origin, subprotocol, upstream, by, cause, lastUpstream string }
+
+func saidOf(c *dataplanev1alpha1.Connection) said {
+	end := c.GetEnd()
+	return said{c.GetUserAgent(), c.GetOrigin(), c.GetSubprotocol(), c.GetUpstream(), end.GetBy(), end.GetCause(), end.GetUpstream()}
+}
 
 // endedBytes is what an ended connection takes in memory beside its texts.
 const endedBytes = 48 + 24
@@ -37,7 +42,7 @@ func newEnded(id ID, last *dataplanev1alpha1.Connection) *Entry {
 		ended
 	}{}
 	e.id, e.connection = id, &e.ended
-	s := said{last.GetUserAgent(), last.GetOrigin(), last.GetSubprotocol(), last.GetUpstream()}
+	s := saidOf(last)
 	e.said = unique.Make(s)
 	said{}.into(last)
 	raw, _ := proto.Marshal(last) // It fails for texts that are no UTF-8 only, and Connection has none.
@@ -48,10 +53,13 @@ func newEnded(id ID, last *dataplanev1alpha1.Connection) *Entry {
 
 func (s said) into(c *dataplanev1alpha1.Connection) {
 	c.UserAgent, c.Origin, c.Subprotocol, c.Upstream = s.userAgent, s.origin, s.subprotocol, s.upstream
+	if end := c.GetEnd(); end != nil {
+		end.By, end.Cause, end.Upstream = s.by, s.cause, s.lastUpstream
+	}
 }
 
 func (s said) bytes() int {
-	return len(s.userAgent) + len(s.origin) + len(s.subprotocol) + len(s.upstream)
+	return len(s.userAgent) + len(s.origin) + len(s.subprotocol) + len(s.upstream) + len(s.by) + len(s.cause) + len(s.lastUpstream)
 }
 
 // bytes is what it takes in memory, as if nobody else had said the same.

@@ -25,10 +25,10 @@ type Options struct {
 	History Bounds
 }
 
-// Registry holds the live connections of one process, and the recent changes of
-// their lives. Any number of goroutines may use it. Its lock is never held for
-// longer than it takes to copy a page, and nobody who reads, lists or waits makes
-// it longer.
+// Registry holds the live connections of one process, the recent changes of their
+// lives, and how those ended that are gone. Any number of goroutines may use it. Its
+// lock is never held for longer than it takes to copy a page, and nobody who reads,
+// lists or waits makes it longer.
 type Registry struct {
 	run    *run
 	clock  *clock.Clock
@@ -39,6 +39,7 @@ type Registry struct {
 	next    uint64 // The sequence of the next connection.
 	order   order
 	history history
+	closed  closed
 	changed clock.Stamp   // The last change.
 	wake    chan struct{} // Closed at the next change; nil where nobody waits.
 	forgets bool          // A timer is set to drop what is too old.
@@ -101,7 +102,8 @@ func (r *Registry) Remove(e *Entry) {
 }
 
 // RemoveAs takes the entry of a connection out whose last state is given, and from
-// here on the registry's. Removing it again does nothing.
+// here on the registry's. One that says how it ended is remembered. Removing it again
+// does nothing.
 func (r *Registry) RemoveAs(id ID, last *dataplanev1alpha1.Connection) {
 	left := newEnded(id, last)
 
@@ -114,6 +116,9 @@ func (r *Registry) RemoveAs(id ID, last *dataplanev1alpha1.Connection) {
 	stamp := r.clock.Tick()
 	left.stamp.Store(int64(stamp))
 	r.history.end(stamp, e, left, last)
+	if last.GetEnd() != nil {
+		r.rememberLocked(left)
+	}
 	r.notedLocked(stamp)
 }
 

@@ -4,8 +4,11 @@
 package relay
 
 import (
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	"github.com/wsproxy/wsproxy/dataplane/relay/core"
+	"github.com/wsproxy/wsproxy/dataplane/relay/driver"
 )
 
 // lifecycle is what watchers see change. Its zero value never is that of a
@@ -35,9 +38,30 @@ func (c *conn) upstreamLocked() string {
 	return c.upstream.Value()
 }
 
-// lastLocked is the state in which the connection leaves the registry.
+// lastLocked is the state in which the connection leaves the registry. One that was
+// never opened has no end: what its handshake was answered is all there is to say.
 func (c *conn) lastLocked() *dataplanev1alpha1.Connection {
 	last := &dataplanev1alpha1.Connection{}
 	c.describeLocked(last)
+	if c.closed {
+		last.End = c.howLocked()
+		if last.Upstream == "" {
+			last.End.Upstream = c.upstream.Value()
+		}
+	}
 	return last
+}
+
+// howLocked is how the connection ended.
+func (c *conn) howLocked() *dataplanev1alpha1.End {
+	end := c.core.End()
+	return &dataplanev1alpha1.End{
+		By:          string(end.By),
+		Cause:       string(end.Cause),
+		Code:        int32(end.Code),
+		Reason:      said(end.Reason, maxSaid),
+		CutOff:      end.Cut,
+		At:          timestamppb.New(driver.Wall(driver.Now())),
+		Undelivered: int64(c.core.Undelivered()),
+	}
 }

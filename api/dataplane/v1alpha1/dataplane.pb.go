@@ -147,7 +147,7 @@ func (x Change_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Change_Kind.Descriptor instead.
 func (Change_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{23, 0}
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{24, 0}
 }
 
 type SendRequest_Type int32
@@ -196,7 +196,7 @@ func (x SendRequest_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SendRequest_Type.Descriptor instead.
 func (SendRequest_Type) EnumDescriptor() ([]byte, []int) {
-	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{26, 0}
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{27, 0}
 }
 
 type SendResponse_Outcome int32
@@ -270,7 +270,7 @@ func (x SendResponse_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SendResponse_Outcome.Descriptor instead.
 func (SendResponse_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{27, 0}
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{28, 0}
 }
 
 type ApplyRequest struct {
@@ -1289,7 +1289,9 @@ type Connection struct {
 	// opening: microseconds since 1970 on the pod's hybrid logical clock. No two
 	// changes of a pod share one, and they ascend. 0: the pod is of a version that
 	// has no such clock.
-	Version       int64 `protobuf:"varint,19,opt,name=version,proto3" json:"version,omitempty"`
+	Version int64 `protobuf:"varint,19,opt,name=version,proto3" json:"version,omitempty"`
+	// How it ended; absent while it lives, where it was never opened, and in changes.
+	End           *End `protobuf:"bytes,20,opt,name=end,proto3" json:"end,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1457,6 +1459,121 @@ func (x *Connection) GetVersion() int64 {
 	return 0
 }
 
+func (x *Connection) GetEnd() *End {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+// End of a connection.
+type End struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who ended it, and why: words of the API's vocabulary.
+	By    string `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Cause string `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
+	// Those of the close frame that began the end; 1005 where it had none, 1006 where
+	// there was no close frame. Then the reason is what happened, in a few words.
+	Code   int32  `protobuf:"varint,3,opt,name=code,proto3" json:"code,omitempty"`
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The client was reset without a close frame.
+	CutOff bool `protobuf:"varint,5,opt,name=cut_off,json=cutOff,proto3" json:"cut_off,omitempty"`
+	// When it was over on both sides.
+	At *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=at,proto3" json:"at,omitempty"`
+	// The last upstream, where the connection had none at its end.
+	Upstream string `protobuf:"bytes,7,opt,name=upstream,proto3" json:"upstream,omitempty"`
+	// The messages of the client that were handed over to no upstream.
+	Undelivered   int64 `protobuf:"varint,8,opt,name=undelivered,proto3" json:"undelivered,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *End) Reset() {
+	*x = End{}
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *End) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*End) ProtoMessage() {}
+
+func (x *End) ProtoReflect() protoreflect.Message {
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use End.ProtoReflect.Descriptor instead.
+func (*End) Descriptor() ([]byte, []int) {
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *End) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *End) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *End) GetCode() int32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *End) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *End) GetCutOff() bool {
+	if x != nil {
+		return x.CutOff
+	}
+	return false
+}
+
+func (x *End) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *End) GetUpstream() string {
+	if x != nil {
+		return x.Upstream
+	}
+	return ""
+}
+
+func (x *End) GetUndelivered() int64 {
+	if x != nil {
+		return x.Undelivered
+	}
+	return 0
+}
+
 // Traffic of one direction.
 type Traffic struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -1469,7 +1586,7 @@ type Traffic struct {
 
 func (x *Traffic) Reset() {
 	*x = Traffic{}
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[16]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1481,7 +1598,7 @@ func (x *Traffic) String() string {
 func (*Traffic) ProtoMessage() {}
 
 func (x *Traffic) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[16]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1494,7 +1611,7 @@ func (x *Traffic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Traffic.ProtoReflect.Descriptor instead.
 func (*Traffic) Descriptor() ([]byte, []int) {
-	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{16}
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Traffic) GetMessages() int64 {
@@ -1520,7 +1637,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[17]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1532,7 +1649,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[17]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1545,7 +1662,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{17}
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetRequest) GetName() string {
@@ -1565,7 +1682,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[18]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1577,7 +1694,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[18]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1590,7 +1707,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{18}
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetResponse) GetConnection() *Connection {
@@ -1624,7 +1741,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[19]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1636,7 +1753,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[19]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1649,7 +1766,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{19}
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListRequest) GetAfter() string {
@@ -1689,7 +1806,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[20]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1701,7 +1818,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[20]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1714,7 +1831,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{20}
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListResponse) GetConnections() []*Connection {
@@ -1764,7 +1881,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[21]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1776,7 +1893,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[21]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1789,7 +1906,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{21}
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *WatchRequest) GetFrom() int64 {
@@ -1835,7 +1952,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[22]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1847,7 +1964,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[22]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1860,7 +1977,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{22}
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *WatchResponse) GetChanges() []*Change {
@@ -1920,7 +2037,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[23]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1932,7 +2049,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[23]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1945,7 +2062,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{23}
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Change) GetKind() Change_Kind {
@@ -1996,7 +2113,7 @@ type DisconnectRequest struct {
 
 func (x *DisconnectRequest) Reset() {
 	*x = DisconnectRequest{}
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[24]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2008,7 +2125,7 @@ func (x *DisconnectRequest) String() string {
 func (*DisconnectRequest) ProtoMessage() {}
 
 func (x *DisconnectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[24]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2021,7 +2138,7 @@ func (x *DisconnectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectRequest.ProtoReflect.Descriptor instead.
 func (*DisconnectRequest) Descriptor() ([]byte, []int) {
-	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{24}
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DisconnectRequest) GetName() string {
@@ -2082,7 +2199,7 @@ type DisconnectResponse struct {
 
 func (x *DisconnectResponse) Reset() {
 	*x = DisconnectResponse{}
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[25]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2094,7 +2211,7 @@ func (x *DisconnectResponse) String() string {
 func (*DisconnectResponse) ProtoMessage() {}
 
 func (x *DisconnectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[25]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2107,7 +2224,7 @@ func (x *DisconnectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectResponse.ProtoReflect.Descriptor instead.
 func (*DisconnectResponse) Descriptor() ([]byte, []int) {
-	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{25}
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DisconnectResponse) GetConnection() *Connection {
@@ -2138,7 +2255,7 @@ type SendRequest struct {
 
 func (x *SendRequest) Reset() {
 	*x = SendRequest{}
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[26]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2150,7 +2267,7 @@ func (x *SendRequest) String() string {
 func (*SendRequest) ProtoMessage() {}
 
 func (x *SendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[26]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2163,7 +2280,7 @@ func (x *SendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendRequest.ProtoReflect.Descriptor instead.
 func (*SendRequest) Descriptor() ([]byte, []int) {
-	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{26}
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SendRequest) GetName() string {
@@ -2224,7 +2341,7 @@ type SendResponse struct {
 
 func (x *SendResponse) Reset() {
 	*x = SendResponse{}
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[27]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2236,7 +2353,7 @@ func (x *SendResponse) String() string {
 func (*SendResponse) ProtoMessage() {}
 
 func (x *SendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[27]
+	mi := &file_dataplane_v1alpha1_dataplane_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2249,7 +2366,7 @@ func (x *SendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendResponse.ProtoReflect.Descriptor instead.
 func (*SendResponse) Descriptor() ([]byte, []int) {
-	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{27}
+	return file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SendResponse) GetOutcome() SendResponse_Outcome {
@@ -2333,7 +2450,7 @@ const file_dataplane_v1alpha1_dataplane_proto_rawDesc = "" +
 	"\vserver_name\x18\x01 \x01(\tR\n" +
 	"serverName\x12\x0e\n" +
 	"\x02ca\x18\x02 \x01(\bR\x02ca\x12-\n" +
-	"\x12client_certificate\x18\x03 \x01(\bR\x11clientCertificate\"\xa2\x06\n" +
+	"\x12client_certificate\x18\x03 \x01(\bR\x11clientCertificate\"\xd5\x06\n" +
 	"\n" +
 	"Connection\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
@@ -2359,7 +2476,17 @@ const file_dataplane_v1alpha1_dataplane_proto_rawDesc = "" +
 	"\x18not_reconnectable_reason\x18\x10 \x01(\tR\x16notReconnectableReason\x12#\n" +
 	"\rpossibly_lost\x18\x11 \x01(\x03R\fpossiblyLost\x12?\n" +
 	"\rclosing_since\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\fclosingSince\x12\x18\n" +
-	"\aversion\x18\x13 \x01(\x03R\aversion\";\n" +
+	"\aversion\x18\x13 \x01(\x03R\aversion\x121\n" +
+	"\x03end\x18\x14 \x01(\v2\x1f.wsproxy.dataplane.v1alpha1.EndR\x03end\"\xda\x01\n" +
+	"\x03End\x12\x0e\n" +
+	"\x02by\x18\x01 \x01(\tR\x02by\x12\x14\n" +
+	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\x05R\x04code\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x17\n" +
+	"\acut_off\x18\x05 \x01(\bR\x06cutOff\x12*\n" +
+	"\x02at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x1a\n" +
+	"\bupstream\x18\a \x01(\tR\bupstream\x12 \n" +
+	"\vundelivered\x18\b \x01(\x03R\vundelivered\";\n" +
 	"\aTraffic\x12\x1a\n" +
 	"\bmessages\x18\x01 \x01(\x03R\bmessages\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\" \n" +
@@ -2448,10 +2575,13 @@ const file_dataplane_v1alpha1_dataplane_proto_rawDesc = "" +
 	"\rConfiguration\x12\\\n" +
 	"\x05Apply\x12(.wsproxy.dataplane.v1alpha1.ApplyRequest\x1a).wsproxy.dataplane.v1alpha1.ApplyResponse\x12_\n" +
 	"\x06Status\x12).wsproxy.dataplane.v1alpha1.StatusRequest\x1a*.wsproxy.dataplane.v1alpha1.StatusResponse\x12\\\n" +
-	"\x05Drain\x12(.wsproxy.dataplane.v1alpha1.DrainRequest\x1a).wsproxy.dataplane.v1alpha1.DrainResponse2\xec\x03\n" +
+	"\x05Drain\x12(.wsproxy.dataplane.v1alpha1.DrainRequest\x1a).wsproxy.dataplane.v1alpha1.DrainResponse2\xad\x05\n" +
 	"\vConnections\x12V\n" +
 	"\x03Get\x12&.wsproxy.dataplane.v1alpha1.GetRequest\x1a'.wsproxy.dataplane.v1alpha1.GetResponse\x12[\n" +
-	"\x04List\x12'.wsproxy.dataplane.v1alpha1.ListRequest\x1a(.wsproxy.dataplane.v1alpha1.ListResponse0\x01\x12k\n" +
+	"\x04List\x12'.wsproxy.dataplane.v1alpha1.ListRequest\x1a(.wsproxy.dataplane.v1alpha1.ListResponse0\x01\x12\\\n" +
+	"\tGetClosed\x12&.wsproxy.dataplane.v1alpha1.GetRequest\x1a'.wsproxy.dataplane.v1alpha1.GetResponse\x12a\n" +
+	"\n" +
+	"ListClosed\x12'.wsproxy.dataplane.v1alpha1.ListRequest\x1a(.wsproxy.dataplane.v1alpha1.ListResponse0\x01\x12k\n" +
 	"\n" +
 	"Disconnect\x12-.wsproxy.dataplane.v1alpha1.DisconnectRequest\x1a..wsproxy.dataplane.v1alpha1.DisconnectResponse\x12Y\n" +
 	"\x04Send\x12'.wsproxy.dataplane.v1alpha1.SendRequest\x1a(.wsproxy.dataplane.v1alpha1.SendResponse\x12`\n" +
@@ -2470,7 +2600,7 @@ func file_dataplane_v1alpha1_dataplane_proto_rawDescGZIP() []byte {
 }
 
 var file_dataplane_v1alpha1_dataplane_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_dataplane_v1alpha1_dataplane_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_dataplane_v1alpha1_dataplane_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_dataplane_v1alpha1_dataplane_proto_goTypes = []any{
 	(Phase)(0),                    // 0: wsproxy.dataplane.v1alpha1.Phase
 	(Change_Kind)(0),              // 1: wsproxy.dataplane.v1alpha1.Change.Kind
@@ -2492,19 +2622,20 @@ var file_dataplane_v1alpha1_dataplane_proto_goTypes = []any{
 	(*Endpoint)(nil),              // 17: wsproxy.dataplane.v1alpha1.Endpoint
 	(*UpstreamTLS)(nil),           // 18: wsproxy.dataplane.v1alpha1.UpstreamTLS
 	(*Connection)(nil),            // 19: wsproxy.dataplane.v1alpha1.Connection
-	(*Traffic)(nil),               // 20: wsproxy.dataplane.v1alpha1.Traffic
-	(*GetRequest)(nil),            // 21: wsproxy.dataplane.v1alpha1.GetRequest
-	(*GetResponse)(nil),           // 22: wsproxy.dataplane.v1alpha1.GetResponse
-	(*ListRequest)(nil),           // 23: wsproxy.dataplane.v1alpha1.ListRequest
-	(*ListResponse)(nil),          // 24: wsproxy.dataplane.v1alpha1.ListResponse
-	(*WatchRequest)(nil),          // 25: wsproxy.dataplane.v1alpha1.WatchRequest
-	(*WatchResponse)(nil),         // 26: wsproxy.dataplane.v1alpha1.WatchResponse
-	(*Change)(nil),                // 27: wsproxy.dataplane.v1alpha1.Change
-	(*DisconnectRequest)(nil),     // 28: wsproxy.dataplane.v1alpha1.DisconnectRequest
-	(*DisconnectResponse)(nil),    // 29: wsproxy.dataplane.v1alpha1.DisconnectResponse
-	(*SendRequest)(nil),           // 30: wsproxy.dataplane.v1alpha1.SendRequest
-	(*SendResponse)(nil),          // 31: wsproxy.dataplane.v1alpha1.SendResponse
-	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
+	(*End)(nil),                   // 20: wsproxy.dataplane.v1alpha1.End
+	(*Traffic)(nil),               // 21: wsproxy.dataplane.v1alpha1.Traffic
+	(*GetRequest)(nil),            // 22: wsproxy.dataplane.v1alpha1.GetRequest
+	(*GetResponse)(nil),           // 23: wsproxy.dataplane.v1alpha1.GetResponse
+	(*ListRequest)(nil),           // 24: wsproxy.dataplane.v1alpha1.ListRequest
+	(*ListResponse)(nil),          // 25: wsproxy.dataplane.v1alpha1.ListResponse
+	(*WatchRequest)(nil),          // 26: wsproxy.dataplane.v1alpha1.WatchRequest
+	(*WatchResponse)(nil),         // 27: wsproxy.dataplane.v1alpha1.WatchResponse
+	(*Change)(nil),                // 28: wsproxy.dataplane.v1alpha1.Change
+	(*DisconnectRequest)(nil),     // 29: wsproxy.dataplane.v1alpha1.DisconnectRequest
+	(*DisconnectResponse)(nil),    // 30: wsproxy.dataplane.v1alpha1.DisconnectResponse
+	(*SendRequest)(nil),           // 31: wsproxy.dataplane.v1alpha1.SendRequest
+	(*SendResponse)(nil),          // 32: wsproxy.dataplane.v1alpha1.SendResponse
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
 }
 var file_dataplane_v1alpha1_dataplane_proto_depIdxs = []int32{
 	10, // 0: wsproxy.dataplane.v1alpha1.ApplyRequest.snapshot:type_name -> wsproxy.dataplane.v1alpha1.Snapshot
@@ -2516,44 +2647,50 @@ var file_dataplane_v1alpha1_dataplane_proto_depIdxs = []int32{
 	16, // 6: wsproxy.dataplane.v1alpha1.Snapshot.upstream:type_name -> wsproxy.dataplane.v1alpha1.Upstream
 	17, // 7: wsproxy.dataplane.v1alpha1.Upstream.endpoints:type_name -> wsproxy.dataplane.v1alpha1.Endpoint
 	18, // 8: wsproxy.dataplane.v1alpha1.Upstream.tls:type_name -> wsproxy.dataplane.v1alpha1.UpstreamTLS
-	32, // 9: wsproxy.dataplane.v1alpha1.Connection.connected_at:type_name -> google.protobuf.Timestamp
+	33, // 9: wsproxy.dataplane.v1alpha1.Connection.connected_at:type_name -> google.protobuf.Timestamp
 	0,  // 10: wsproxy.dataplane.v1alpha1.Connection.phase:type_name -> wsproxy.dataplane.v1alpha1.Phase
-	32, // 11: wsproxy.dataplane.v1alpha1.Connection.last_active_at:type_name -> google.protobuf.Timestamp
-	20, // 12: wsproxy.dataplane.v1alpha1.Connection.from_client:type_name -> wsproxy.dataplane.v1alpha1.Traffic
-	20, // 13: wsproxy.dataplane.v1alpha1.Connection.from_upstream:type_name -> wsproxy.dataplane.v1alpha1.Traffic
-	32, // 14: wsproxy.dataplane.v1alpha1.Connection.closing_since:type_name -> google.protobuf.Timestamp
-	19, // 15: wsproxy.dataplane.v1alpha1.GetResponse.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
-	19, // 16: wsproxy.dataplane.v1alpha1.ListResponse.connections:type_name -> wsproxy.dataplane.v1alpha1.Connection
-	27, // 17: wsproxy.dataplane.v1alpha1.WatchResponse.changes:type_name -> wsproxy.dataplane.v1alpha1.Change
-	1,  // 18: wsproxy.dataplane.v1alpha1.Change.kind:type_name -> wsproxy.dataplane.v1alpha1.Change.Kind
-	19, // 19: wsproxy.dataplane.v1alpha1.Change.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
-	0,  // 20: wsproxy.dataplane.v1alpha1.Change.before:type_name -> wsproxy.dataplane.v1alpha1.Phase
-	32, // 21: wsproxy.dataplane.v1alpha1.DisconnectRequest.not_after:type_name -> google.protobuf.Timestamp
-	19, // 22: wsproxy.dataplane.v1alpha1.DisconnectResponse.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
-	2,  // 23: wsproxy.dataplane.v1alpha1.SendRequest.type:type_name -> wsproxy.dataplane.v1alpha1.SendRequest.Type
-	32, // 24: wsproxy.dataplane.v1alpha1.SendRequest.not_after:type_name -> google.protobuf.Timestamp
-	3,  // 25: wsproxy.dataplane.v1alpha1.SendResponse.outcome:type_name -> wsproxy.dataplane.v1alpha1.SendResponse.Outcome
-	4,  // 26: wsproxy.dataplane.v1alpha1.Configuration.Apply:input_type -> wsproxy.dataplane.v1alpha1.ApplyRequest
-	6,  // 27: wsproxy.dataplane.v1alpha1.Configuration.Status:input_type -> wsproxy.dataplane.v1alpha1.StatusRequest
-	8,  // 28: wsproxy.dataplane.v1alpha1.Configuration.Drain:input_type -> wsproxy.dataplane.v1alpha1.DrainRequest
-	21, // 29: wsproxy.dataplane.v1alpha1.Connections.Get:input_type -> wsproxy.dataplane.v1alpha1.GetRequest
-	23, // 30: wsproxy.dataplane.v1alpha1.Connections.List:input_type -> wsproxy.dataplane.v1alpha1.ListRequest
-	28, // 31: wsproxy.dataplane.v1alpha1.Connections.Disconnect:input_type -> wsproxy.dataplane.v1alpha1.DisconnectRequest
-	30, // 32: wsproxy.dataplane.v1alpha1.Connections.Send:input_type -> wsproxy.dataplane.v1alpha1.SendRequest
-	25, // 33: wsproxy.dataplane.v1alpha1.Connections.Watch:input_type -> wsproxy.dataplane.v1alpha1.WatchRequest
-	5,  // 34: wsproxy.dataplane.v1alpha1.Configuration.Apply:output_type -> wsproxy.dataplane.v1alpha1.ApplyResponse
-	7,  // 35: wsproxy.dataplane.v1alpha1.Configuration.Status:output_type -> wsproxy.dataplane.v1alpha1.StatusResponse
-	9,  // 36: wsproxy.dataplane.v1alpha1.Configuration.Drain:output_type -> wsproxy.dataplane.v1alpha1.DrainResponse
-	22, // 37: wsproxy.dataplane.v1alpha1.Connections.Get:output_type -> wsproxy.dataplane.v1alpha1.GetResponse
-	24, // 38: wsproxy.dataplane.v1alpha1.Connections.List:output_type -> wsproxy.dataplane.v1alpha1.ListResponse
-	29, // 39: wsproxy.dataplane.v1alpha1.Connections.Disconnect:output_type -> wsproxy.dataplane.v1alpha1.DisconnectResponse
-	31, // 40: wsproxy.dataplane.v1alpha1.Connections.Send:output_type -> wsproxy.dataplane.v1alpha1.SendResponse
-	26, // 41: wsproxy.dataplane.v1alpha1.Connections.Watch:output_type -> wsproxy.dataplane.v1alpha1.WatchResponse
-	34, // [34:42] is the sub-list for method output_type
-	26, // [26:34] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	33, // 11: wsproxy.dataplane.v1alpha1.Connection.last_active_at:type_name -> google.protobuf.Timestamp
+	21, // 12: wsproxy.dataplane.v1alpha1.Connection.from_client:type_name -> wsproxy.dataplane.v1alpha1.Traffic
+	21, // 13: wsproxy.dataplane.v1alpha1.Connection.from_upstream:type_name -> wsproxy.dataplane.v1alpha1.Traffic
+	33, // 14: wsproxy.dataplane.v1alpha1.Connection.closing_since:type_name -> google.protobuf.Timestamp
+	20, // 15: wsproxy.dataplane.v1alpha1.Connection.end:type_name -> wsproxy.dataplane.v1alpha1.End
+	33, // 16: wsproxy.dataplane.v1alpha1.End.at:type_name -> google.protobuf.Timestamp
+	19, // 17: wsproxy.dataplane.v1alpha1.GetResponse.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
+	19, // 18: wsproxy.dataplane.v1alpha1.ListResponse.connections:type_name -> wsproxy.dataplane.v1alpha1.Connection
+	28, // 19: wsproxy.dataplane.v1alpha1.WatchResponse.changes:type_name -> wsproxy.dataplane.v1alpha1.Change
+	1,  // 20: wsproxy.dataplane.v1alpha1.Change.kind:type_name -> wsproxy.dataplane.v1alpha1.Change.Kind
+	19, // 21: wsproxy.dataplane.v1alpha1.Change.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
+	0,  // 22: wsproxy.dataplane.v1alpha1.Change.before:type_name -> wsproxy.dataplane.v1alpha1.Phase
+	33, // 23: wsproxy.dataplane.v1alpha1.DisconnectRequest.not_after:type_name -> google.protobuf.Timestamp
+	19, // 24: wsproxy.dataplane.v1alpha1.DisconnectResponse.connection:type_name -> wsproxy.dataplane.v1alpha1.Connection
+	2,  // 25: wsproxy.dataplane.v1alpha1.SendRequest.type:type_name -> wsproxy.dataplane.v1alpha1.SendRequest.Type
+	33, // 26: wsproxy.dataplane.v1alpha1.SendRequest.not_after:type_name -> google.protobuf.Timestamp
+	3,  // 27: wsproxy.dataplane.v1alpha1.SendResponse.outcome:type_name -> wsproxy.dataplane.v1alpha1.SendResponse.Outcome
+	4,  // 28: wsproxy.dataplane.v1alpha1.Configuration.Apply:input_type -> wsproxy.dataplane.v1alpha1.ApplyRequest
+	6,  // 29: wsproxy.dataplane.v1alpha1.Configuration.Status:input_type -> wsproxy.dataplane.v1alpha1.StatusRequest
+	8,  // 30: wsproxy.dataplane.v1alpha1.Configuration.Drain:input_type -> wsproxy.dataplane.v1alpha1.DrainRequest
+	22, // 31: wsproxy.dataplane.v1alpha1.Connections.Get:input_type -> wsproxy.dataplane.v1alpha1.GetRequest
+	24, // 32: wsproxy.dataplane.v1alpha1.Connections.List:input_type -> wsproxy.dataplane.v1alpha1.ListRequest
+	22, // 33: wsproxy.dataplane.v1alpha1.Connections.GetClosed:input_type -> wsproxy.dataplane.v1alpha1.GetRequest
+	24, // 34: wsproxy.dataplane.v1alpha1.Connections.ListClosed:input_type -> wsproxy.dataplane.v1alpha1.ListRequest
+	29, // 35: wsproxy.dataplane.v1alpha1.Connections.Disconnect:input_type -> wsproxy.dataplane.v1alpha1.DisconnectRequest
+	31, // 36: wsproxy.dataplane.v1alpha1.Connections.Send:input_type -> wsproxy.dataplane.v1alpha1.SendRequest
+	26, // 37: wsproxy.dataplane.v1alpha1.Connections.Watch:input_type -> wsproxy.dataplane.v1alpha1.WatchRequest
+	5,  // 38: wsproxy.dataplane.v1alpha1.Configuration.Apply:output_type -> wsproxy.dataplane.v1alpha1.ApplyResponse
+	7,  // 39: wsproxy.dataplane.v1alpha1.Configuration.Status:output_type -> wsproxy.dataplane.v1alpha1.StatusResponse
+	9,  // 40: wsproxy.dataplane.v1alpha1.Configuration.Drain:output_type -> wsproxy.dataplane.v1alpha1.DrainResponse
+	23, // 41: wsproxy.dataplane.v1alpha1.Connections.Get:output_type -> wsproxy.dataplane.v1alpha1.GetResponse
+	25, // 42: wsproxy.dataplane.v1alpha1.Connections.List:output_type -> wsproxy.dataplane.v1alpha1.ListResponse
+	23, // 43: wsproxy.dataplane.v1alpha1.Connections.GetClosed:output_type -> wsproxy.dataplane.v1alpha1.GetResponse
+	25, // 44: wsproxy.dataplane.v1alpha1.Connections.ListClosed:output_type -> wsproxy.dataplane.v1alpha1.ListResponse
+	30, // 45: wsproxy.dataplane.v1alpha1.Connections.Disconnect:output_type -> wsproxy.dataplane.v1alpha1.DisconnectResponse
+	32, // 46: wsproxy.dataplane.v1alpha1.Connections.Send:output_type -> wsproxy.dataplane.v1alpha1.SendResponse
+	27, // 47: wsproxy.dataplane.v1alpha1.Connections.Watch:output_type -> wsproxy.dataplane.v1alpha1.WatchResponse
+	38, // [38:48] is the sub-list for method output_type
+	28, // [28:38] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_dataplane_v1alpha1_dataplane_proto_init() }
@@ -2567,7 +2704,7 @@ func file_dataplane_v1alpha1_dataplane_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dataplane_v1alpha1_dataplane_proto_rawDesc), len(file_dataplane_v1alpha1_dataplane_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

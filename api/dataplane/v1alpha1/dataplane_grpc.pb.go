@@ -242,6 +242,8 @@ var Configuration_ServiceDesc = grpc.ServiceDesc{
 const (
 	Connections_Get_FullMethodName        = "/wsproxy.dataplane.v1alpha1.Connections/Get"
 	Connections_List_FullMethodName       = "/wsproxy.dataplane.v1alpha1.Connections/List"
+	Connections_GetClosed_FullMethodName  = "/wsproxy.dataplane.v1alpha1.Connections/GetClosed"
+	Connections_ListClosed_FullMethodName = "/wsproxy.dataplane.v1alpha1.Connections/ListClosed"
 	Connections_Disconnect_FullMethodName = "/wsproxy.dataplane.v1alpha1.Connections/Disconnect"
 	Connections_Send_FullMethodName       = "/wsproxy.dataplane.v1alpha1.Connections/Send"
 	Connections_Watch_FullMethodName      = "/wsproxy.dataplane.v1alpha1.Connections/Watch"
@@ -252,7 +254,7 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Connections reads and ends the live connections of one pod, and sends to their
-// clients.
+// clients; and it tells of those that have ended of late.
 type ConnectionsClient interface {
 	// Get answers with one connection. Errors: NOT_FOUND.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
@@ -261,6 +263,11 @@ type ConnectionsClient interface {
 	// FAILED_PRECONDITION where the caller's clock is more than 5 s ahead of the
 	// pod's, which does not follow it.
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListResponse], error)
+	// GetClosed answers with one connection that was opened and has ended, as it was
+	// then. Errors: NOT_FOUND, also where the pod remembers it no longer.
+	GetClosed(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
+	// ListClosed is List of connections that were opened and have ended.
+	ListClosed(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListResponse], error)
 	// Disconnect starts the closing of one connection with a close frame to both
 	// sides and answers with it in the phase CLOSING. Errors: NOT_FOUND;
 	// FAILED_PRECONDITION while it is closing already; ABORTED where the uid of the
@@ -325,6 +332,35 @@ func (c *connectionsClient) List(ctx context.Context, in *ListRequest, opts ...g
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Connections_ListClient = grpc.ServerStreamingClient[ListResponse]
 
+func (c *connectionsClient) GetClosed(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetResponse)
+	err := c.cc.Invoke(ctx, Connections_GetClosed_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *connectionsClient) ListClosed(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Connections_ServiceDesc.Streams[1], Connections_ListClosed_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ListRequest, ListResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Connections_ListClosedClient = grpc.ServerStreamingClient[ListResponse]
+
 func (c *connectionsClient) Disconnect(ctx context.Context, in *DisconnectRequest, opts ...grpc.CallOption) (*DisconnectResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DisconnectResponse)
@@ -347,7 +383,7 @@ func (c *connectionsClient) Send(ctx context.Context, in *SendRequest, opts ...g
 
 func (c *connectionsClient) Watch(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WatchRequest, WatchResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Connections_ServiceDesc.Streams[1], Connections_Watch_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Connections_ServiceDesc.Streams[2], Connections_Watch_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -363,7 +399,7 @@ type Connections_WatchClient = grpc.BidiStreamingClient[WatchRequest, WatchRespo
 // for forward compatibility.
 //
 // Connections reads and ends the live connections of one pod, and sends to their
-// clients.
+// clients; and it tells of those that have ended of late.
 type ConnectionsServer interface {
 	// Get answers with one connection. Errors: NOT_FOUND.
 	Get(context.Context, *GetRequest) (*GetResponse, error)
@@ -372,6 +408,11 @@ type ConnectionsServer interface {
 	// FAILED_PRECONDITION where the caller's clock is more than 5 s ahead of the
 	// pod's, which does not follow it.
 	List(*ListRequest, grpc.ServerStreamingServer[ListResponse]) error
+	// GetClosed answers with one connection that was opened and has ended, as it was
+	// then. Errors: NOT_FOUND, also where the pod remembers it no longer.
+	GetClosed(context.Context, *GetRequest) (*GetResponse, error)
+	// ListClosed is List of connections that were opened and have ended.
+	ListClosed(*ListRequest, grpc.ServerStreamingServer[ListResponse]) error
 	// Disconnect starts the closing of one connection with a close frame to both
 	// sides and answers with it in the phase CLOSING. Errors: NOT_FOUND;
 	// FAILED_PRECONDITION while it is closing already; ABORTED where the uid of the
@@ -412,6 +453,12 @@ func (UnimplementedConnectionsServer) Get(context.Context, *GetRequest) (*GetRes
 }
 func (UnimplementedConnectionsServer) List(*ListRequest, grpc.ServerStreamingServer[ListResponse]) error {
 	return status.Error(codes.Unimplemented, "method List not implemented")
+}
+func (UnimplementedConnectionsServer) GetClosed(context.Context, *GetRequest) (*GetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetClosed not implemented")
+}
+func (UnimplementedConnectionsServer) ListClosed(*ListRequest, grpc.ServerStreamingServer[ListResponse]) error {
+	return status.Error(codes.Unimplemented, "method ListClosed not implemented")
 }
 func (UnimplementedConnectionsServer) Disconnect(context.Context, *DisconnectRequest) (*DisconnectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Disconnect not implemented")
@@ -472,6 +519,35 @@ func _Connections_List_Handler(srv interface{}, stream grpc.ServerStream) error 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Connections_ListServer = grpc.ServerStreamingServer[ListResponse]
 
+func _Connections_GetClosed_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ConnectionsServer).GetClosed(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Connections_GetClosed_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ConnectionsServer).GetClosed(ctx, req.(*GetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Connections_ListClosed_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ListRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ConnectionsServer).ListClosed(m, &grpc.GenericServerStream[ListRequest, ListResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Connections_ListClosedServer = grpc.ServerStreamingServer[ListResponse]
+
 func _Connections_Disconnect_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DisconnectRequest)
 	if err := dec(in); err != nil {
@@ -527,6 +603,10 @@ var Connections_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Connections_Get_Handler,
 		},
 		{
+			MethodName: "GetClosed",
+			Handler:    _Connections_GetClosed_Handler,
+		},
+		{
 			MethodName: "Disconnect",
 			Handler:    _Connections_Disconnect_Handler,
 		},
@@ -539,6 +619,11 @@ var Connections_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "List",
 			Handler:       _Connections_List_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "ListClosed",
+			Handler:       _Connections_ListClosed_Handler,
 			ServerStreams: true,
 		},
 		{
