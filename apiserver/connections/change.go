@@ -38,7 +38,7 @@ func (s *Storage) end(ctx context.Context, namespace, name string, how ending) (
 	// The pod checks the uid together with the closing. The version is checked
 	// before: a phase that changes in between is closed all the same.
 	if how.dryRun || how.version != "" {
-		entry, err := s.fleet.Get(ctx, namespace, name)
+		entry, err := s.fleet.Get(ctx, s.of, namespace, name)
 		if err != nil {
 			return fleet.Entry{}, err
 		}

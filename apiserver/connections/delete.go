@@ -26,7 +26,7 @@ func (s *Storage) Delete(ctx context.Context, name string, _ rest.ValidateObject
 	namespace := request.NamespaceValue(ctx)
 	entry, err := s.end(ctx, namespace, name, how)
 	if isClosing(err) {
-		entry, err = s.fleet.Get(ctx, namespace, name)
+		entry, err = s.fleet.Get(ctx, s.of, namespace, name)
 	}
 	if err != nil {
 		return nil, false, apiError(ctx, name, err)

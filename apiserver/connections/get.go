@@ -10,15 +10,25 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
+
+	"github.com/wsproxy/wsproxy/apiserver/fleet"
 )
 
 // Get implements rest.Getter.
 func (s *Storage) Get(ctx context.Context, name string, _ *metav1.GetOptions) (runtime.Object, error) {
-	entry, err := s.fleet.Get(ctx, request.NamespaceValue(ctx), name)
+	entry, err := s.get(ctx, name)
 	if err != nil {
-		return nil, apiError(ctx, name, err)
+		return nil, err
 	}
 	return objectOf(entry), nil
+}
+
+func (r reader) get(ctx context.Context, name string) (fleet.Entry, error) {
+	entry, err := r.fleet.Get(ctx, r.of, request.NamespaceValue(ctx), name)
+	if err != nil {
+		return fleet.Entry{}, r.apiError(ctx, name, err)
+	}
+	return entry, nil
 }
 
 // Status serves websocketconnections/status, which is the whole object, as it is

@@ -33,17 +33,11 @@ func (s *Storage) List(ctx context.Context, options *internalversion.ListOptions
 	if err != nil {
 		return nil, err
 	}
-	list := &connectionsv1alpha1.WebSocketConnectionList{Items: make([]connectionsv1alpha1.WebSocketConnection, 0, len(page.entries))}
+	list := &connectionsv1alpha1.WebSocketConnectionList{
+		ConnectionListMeta: page.meta(ctx), Items: make([]connectionsv1alpha1.WebSocketConnection, 0, len(page.entries)),
+	}
 	for _, e := range page.entries {
 		list.Items = append(list.Items, *objectOf(e))
-	}
-	list.ResourceVersion, list.Continue = page.version(), page.token()
-	if missing := names(page.unanswered); len(missing) > 0 {
-		list.Annotations = map[string]string{connectionsv1alpha1.AnnotationUnansweredPods: strings.Join(missing, ",")}
-		warning.AddWarning(ctx, "", incomplete(missing))
-	}
-	if page.unsure != nil {
-		warning.AddWarning(ctx, "", "connections of new data-plane pods may be missing: "+page.unsure.Error())
 	}
 	return list, nil
 }
@@ -60,6 +54,19 @@ type page struct {
 	more bool
 }
 
+// meta is the metadata of the list that the page is. It warns of what is missing.
+func (p *page) meta(ctx context.Context) (meta connectionsv1alpha1.ConnectionListMeta) {
+	meta.ResourceVersion, meta.Continue = p.version(), p.token()
+	if missing := names(p.unanswered); len(missing) > 0 {
+		meta.Annotations = map[string]string{connectionsv1alpha1.AnnotationUnansweredPods: strings.Join(missing, ",")}
+		warning.AddWarning(ctx, "", incomplete(missing))
+	}
+	if p.unsure != nil {
+		warning.AddWarning(ctx, "", "connections of new data-plane pods may be missing: "+p.unsure.Error())
+	}
+	return meta
+}
+
 // version is the same for all pages. A watch can be resumed from it where nothing is
 // missing.
 func (p *page) version() string { return textOf(p.at) }
@@ -73,14 +80,14 @@ func (p *page) token() string {
 }
 
 // page asks the pods for a page; also, where it is not nil, leaves some out.
-func (s *Storage) page(ctx context.Context, options *internalversion.ListOptions, also func(*fleet.Pod) bool) (*page, error) {
+func (r reader) page(ctx context.Context, options *internalversion.ListOptions, also func(*fleet.Pod) bool) (*page, error) {
 	notOlder, err := checkVersion(options)
 	if err != nil {
 		return nil, err
 	}
 	chosen := selectionOf(ctx, options)
 	chosen.also = also
-	query := fleet.Query{Keep: chosen.keep()}
+	query := fleet.Query{Of: r.of, Keep: chosen.keep()}
 	var first clock.Stamp // The version of the first page, where this is another one.
 	if options != nil {
 		query.Limit = int(min(max(options.Limit, 0), maxLimit))
@@ -93,15 +100,15 @@ func (s *Storage) page(ctx context.Context, options *internalversion.ListOptions
 		}
 	}
 	// What comes from clients moves no clock of a pod: ours is waited for.
-	if err := s.fleet.WaitFor(ctx, max(notOlder, first)); err != nil {
-		return nil, watchError(ctx, err)
+	if err := r.fleet.WaitFor(ctx, max(notOlder, first)); err != nil {
+		return nil, r.apiError(ctx, "", err)
 	}
 	var unsure error
 	if _, only := chosen.name(); !only && query.After == "" {
-		unsure = s.fleet.Confirm(ctx, chosen.namespace)
+		unsure = r.fleet.Confirm(ctx, chosen.namespace)
 	}
-	query.Clock = s.fleet.Version()
-	result, err := s.choose(ctx, chosen, query)
+	query.Clock = r.fleet.Version()
+	result, err := r.choose(ctx, chosen, query)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +116,9 @@ func (s *Storage) page(ctx context.Context, options *internalversion.ListOptions
 	page := &page{entries: result.Entries, unanswered: result.Unanswered, unsure: unsure, at: query.Clock, more: result.More}
 	switch {
 	case first == 0 && complete:
-		s.fleet.Complete(page.at)
+		if r.of == fleet.Live { // Others are not watched.
+			r.fleet.Complete(page.at)
+		}
 	case first == 0:
 		page.at = merge.Unresumable
 	case first != merge.Unresumable && !complete:
@@ -121,14 +130,14 @@ func (s *Storage) page(ctx context.Context, options *internalversion.ListOptions
 }
 
 // choose asks the pods that can have what is wanted.
-func (s *Storage) choose(ctx context.Context, chosen selection, query fleet.Query) (fleet.Result, error) {
+func (r reader) choose(ctx context.Context, chosen selection, query fleet.Query) (fleet.Result, error) {
 	if name, only := chosen.name(); only {
-		return s.selectOne(ctx, chosen, query, name)
+		return r.selectOne(ctx, chosen, query, name)
 	}
 	query.Pods = chosen.pod
-	result, err := s.fleet.List(ctx, query)
+	result, err := r.fleet.List(ctx, query)
 	if err != nil {
-		return fleet.Result{}, apiError(ctx, "", err)
+		return fleet.Result{}, r.apiError(ctx, "", err)
 	}
 	return result, nil
 }
@@ -136,11 +145,11 @@ func (s *Storage) choose(ctx context.Context, chosen selection, query fleet.Quer
 // selectOne is a list of at most one, by its name. Its owner is found as for a
 // get. When it does not answer, an empty list, even with a warning, would look
 // like the end of the connection to those who wait for that.
-func (s *Storage) selectOne(ctx context.Context, chosen selection, query fleet.Query, name string) (fleet.Result, error) {
+func (r reader) selectOne(ctx context.Context, chosen selection, query fleet.Query, name string) (fleet.Result, error) {
 	if name <= query.After {
 		return fleet.Result{}, nil
 	}
-	entry, timely, err := s.fleet.Find(ctx, chosen.namespace, name, query.Clock)
+	entry, timely, err := r.fleet.Find(ctx, r.of, chosen.namespace, name, query.Clock)
 	var result fleet.Result
 	if !timely {
 		result.Untimely = []*fleet.Pod{entry.Pod}
@@ -149,7 +158,7 @@ func (s *Storage) selectOne(ctx context.Context, chosen selection, query fleet.Q
 	case errors.Is(err, fleet.ErrUnknown):
 		return result, nil
 	case err != nil:
-		return fleet.Result{}, apiError(ctx, name, err)
+		return fleet.Result{}, r.apiError(ctx, name, err)
 	case chosen.pod(entry.Pod) && (query.Keep == nil || query.Keep(entry)):
 		result.Entries = []fleet.Entry{entry}
 	}

@@ -29,26 +29,8 @@ var phases = map[dataplanev1alpha1.Phase]connectionsv1alpha1.ConnectionPhase{
 func objectOf(e fleet.Entry) *connectionsv1alpha1.WebSocketConnection {
 	c := e.Connection
 	object := &connectionsv1alpha1.WebSocketConnection{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:              c.GetName(),
-			Namespace:         e.Pod.Namespace,
-			UID:               types.UID(c.GetUid()),
-			ResourceVersion:   versionOf(c),
-			CreationTimestamp: metav1.NewTime(timeOf(c.GetConnectedAt()).Truncate(time.Second)),
-			Labels:            labelsOf(e.Pod),
-		},
-		Spec: connectionsv1alpha1.WebSocketConnectionSpec{
-			Proxy: e.Pod.Proxy,
-			Pod:   e.Pod.Name,
-			Client: connectionsv1alpha1.Client{
-				SourceIP:  c.GetSourceIp(),
-				UserAgent: c.GetUserAgent(),
-				Origin:    c.GetOrigin(),
-			},
-			Path:        c.GetPath(),
-			Subprotocol: c.GetSubprotocol(),
-			ConnectedAt: metav1.NewMicroTime(timeOf(c.GetConnectedAt())),
-		},
+		ObjectMeta: metaOf(e, timeOf(c.GetConnectedAt())),
+		Spec:       specOf(e),
 		Status: connectionsv1alpha1.WebSocketConnectionStatus{
 			Phase:                  phases[c.GetPhase()],
 			LastActiveAt:           metav1.NewMicroTime(timeOf(c.GetLastActiveAt())),
@@ -65,6 +47,34 @@ func objectOf(e fleet.Entry) *connectionsv1alpha1.WebSocketConnection {
 		object.DeletionTimestamp = new(metav1.NewTime(timeOf(c.GetClosingSince())))
 	}
 	return object
+}
+
+// metaOf is the metadata of an object that is there since then.
+func metaOf(e fleet.Entry, since time.Time) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Name:              e.Connection.GetName(),
+		Namespace:         e.Pod.Namespace,
+		UID:               types.UID(e.Connection.GetUid()),
+		ResourceVersion:   versionOf(e.Connection),
+		CreationTimestamp: metav1.NewTime(since.Truncate(time.Second)),
+		Labels:            labelsOf(e.Pod),
+	}
+}
+
+func specOf(e fleet.Entry) connectionsv1alpha1.WebSocketConnectionSpec {
+	c := e.Connection
+	return connectionsv1alpha1.WebSocketConnectionSpec{
+		Proxy: e.Pod.Proxy,
+		Pod:   e.Pod.Name,
+		Client: connectionsv1alpha1.Client{
+			SourceIP:  c.GetSourceIp(),
+			UserAgent: c.GetUserAgent(),
+			Origin:    c.GetOrigin(),
+		},
+		Path:        c.GetPath(),
+		Subprotocol: c.GetSubprotocol(),
+		ConnectedAt: metav1.NewMicroTime(timeOf(c.GetConnectedAt())),
+	}
 }
 
 // labelsOf returns the labels of every connection of a pod.

@@ -5,8 +5,11 @@ package connections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -32,6 +35,9 @@ const (
 	fieldPod       = "spec.pod"
 	fieldSourceIP  = "spec.sourceIP"
 	fieldPhase     = "status.phase"
+	fieldBy        = "status.by"
+	fieldCause     = "status.cause"
+	fieldCode      = "status.code"
 )
 
 // fieldPaths are the names under which the fields may be asked for. The address
@@ -43,14 +49,24 @@ var fieldPaths = map[string]string{
 	fieldPod:               fieldPod,
 	fieldSourceIP:          fieldSourceIP,
 	"spec.client.sourceIP": fieldSourceIP,
-	fieldPhase:             fieldPhase,
 }
 
-// AddFieldLabels makes a scheme accept the field selectors that List knows; any
-// other is a bad request before it comes here. Addresses are compared, not texts.
+// AddFieldLabels makes a scheme accept the field selectors that lists know; any
+// other is a bad request before it comes here.
 func AddFieldLabels(scheme *runtime.Scheme) error {
-	kind := connectionsv1alpha1.GroupVersion.WithKind("WebSocketConnection")
-	return scheme.AddFieldLabelConversionFunc(kind, func(label, value string) (string, string, error) {
+	return errors.Join(
+		addFieldLabels(scheme, "WebSocketConnection", fieldPhase),
+		addFieldLabels(scheme, "ClosedWebSocketConnection", fieldBy, fieldCause, fieldCode),
+	)
+}
+
+// addFieldLabels makes a scheme accept the field selectors of a kind, which are those
+// of all and its own. Addresses are compared, not texts.
+func addFieldLabels(scheme *runtime.Scheme, kind string, own ...string) error {
+	return scheme.AddFieldLabelConversionFunc(connectionsv1alpha1.GroupVersion.WithKind(kind), func(label, value string) (string, string, error) {
+		if slices.Contains(own, label) {
+			return label, value, nil
+		}
 		known, ok := fieldPaths[label]
 		if !ok {
 			return "", "", fmt.Errorf("field label not supported: %s", label)
@@ -147,6 +163,9 @@ func (s selection) match() matcher {
 			fieldPod:       e.Pod.Name,
 			fieldSourceIP:  address(e.Connection.GetSourceIp()),
 			fieldPhase:     string(phases[phase]),
+			fieldBy:        e.Connection.GetEnd().GetBy(),
+			fieldCause:     e.Connection.GetEnd().GetCause(),
+			fieldCode:      strconv.Itoa(int(e.Connection.GetEnd().GetCode())),
 		})
 	}
 }

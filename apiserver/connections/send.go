@@ -71,7 +71,7 @@ func (s *Send) Create(ctx context.Context, name string, object runtime.Object, v
 	message.DryRun = options != nil && len(options.DryRun) > 0
 	namespace := request.NamespaceValue(ctx)
 	if wish.ResourceVersion != "" {
-		entry, err := s.storage.fleet.Get(ctx, namespace, name)
+		entry, err := s.storage.fleet.Get(ctx, s.storage.of, namespace, name)
 		if err == nil {
 			err = ending{version: wish.ResourceVersion}.check(entry)
 		}
@@ -137,9 +137,9 @@ func sendError(name string, outcome dataplanev1alpha1.SendResponse_Outcome) erro
 	case dataplanev1alpha1.SendResponse_OUTCOME_SENT:
 		return nil
 	case dataplanev1alpha1.SendResponse_OUTCOME_NOT_TAKEN:
-		return later(name, "nothing was sent: the client does not read, or the upstream is within a long message of its own")
+		return later(resource, name, "nothing was sent: the client does not read, or the upstream is within a long message of its own")
 	case dataplanev1alpha1.SendResponse_OUTCOME_CONNECTING:
-		return later(name, "nothing was sent: the connection is not open yet")
+		return later(resource, name, "nothing was sent: the connection is not open yet")
 	case dataplanev1alpha1.SendResponse_OUTCOME_TOO_MANY:
 		return apierrors.NewTooManyRequests("nothing was sent: too many messages wait for this client", retryAfterSeconds)
 	case dataplanev1alpha1.SendResponse_OUTCOME_TOO_BIG:

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	connectionsv1alpha1 "github.com/wsproxy/wsproxy/api/connections/v1alpha1"
@@ -14,10 +15,17 @@ import (
 	"github.com/wsproxy/wsproxy/apiserver/throttle"
 )
 
+// reader reads connections: those that are live, or those that have ended.
+type reader struct {
+	fleet    *fleet.Fleet
+	of       fleet.Of
+	resource schema.GroupResource
+}
+
 // Storage serves websocketconnections. It has no Create: what can be created is
 // watched by the quota controller of every cluster.
 type Storage struct {
-	fleet *fleet.Fleet
+	reader
 	// changes has counted each request for a change as one before it comes here.
 	changes *throttle.Throttle
 	now     func() time.Time
@@ -41,9 +49,11 @@ var (
 // Resources returns the storage of each resource of the group by its name in
 // URLs.
 func Resources(pods *fleet.Fleet, changes *throttle.Throttle) map[string]rest.Storage {
-	s := &Storage{fleet: pods, changes: changes, now: time.Now}
+	s := &Storage{reader: reader{pods, fleet.Live, resource}, changes: changes, now: time.Now}
 	const parent = connectionsv1alpha1.ResourceConnections
 	return map[string]rest.Storage{
+		connectionsv1alpha1.ResourceClosed: &Closed{reader: reader{pods, fleet.Closed, resourceClosed}, now: time.Now},
+
 		parent: s,
 		parent + "/" + connectionsv1alpha1.SubresourceStatus:     &Status{s},
 		parent + "/" + connectionsv1alpha1.SubresourceDisconnect: &Disconnect{s},

@@ -34,25 +34,34 @@ var columns = []metav1.TableColumnDefinition{
 
 // ConvertToTable implements rest.TableConvertor.
 func (s *Storage) ConvertToTable(_ context.Context, object, options runtime.Object) (*metav1.Table, error) {
-	table := &metav1.Table{}
-	var items []connectionsv1alpha1.WebSocketConnection
+	now := s.now()
+	row := func(c *connectionsv1alpha1.WebSocketConnection) []any { return cells(c, now) }
 	switch o := object.(type) {
 	case *connectionsv1alpha1.WebSocketConnection:
-		table.ResourceVersion, items = o.ResourceVersion, []connectionsv1alpha1.WebSocketConnection{*o}
+		one := []connectionsv1alpha1.WebSocketConnection{*o}
+		return tableOf(metav1.ListMeta{ResourceVersion: o.ResourceVersion}, one, columns, row, options), nil
 	case *connectionsv1alpha1.WebSocketConnectionList:
-		table.ListMeta, items = o.ListMeta, o.Items
+		return tableOf(o.ListMeta, o.Items, columns, row, options), nil
 	default:
 		return nil, apierrors.NewInternalError(fmt.Errorf("%T is no connection", object))
 	}
+}
+
+// tableOf makes a table of objects. The reader of a row gets of its object what was
+// asked for.
+func tableOf[T any, P interface {
+	*T
+	runtime.Object
+}](meta metav1.ListMeta, items []T, columns []metav1.TableColumnDefinition, cells func(P) []any, options runtime.Object) *metav1.Table {
+	table := &metav1.Table{ListMeta: meta, Rows: make([]metav1.TableRow, 0, len(items))}
 	if o, ok := options.(*metav1.TableOptions); !ok || !o.NoHeaders {
 		table.ColumnDefinitions = columns
 	}
-	table.Rows = make([]metav1.TableRow, 0, len(items))
-	now := s.now()
 	for i := range items {
-		table.Rows = append(table.Rows, metav1.TableRow{Cells: cells(&items[i], now), Object: runtime.RawExtension{Object: &items[i]}})
+		object := P(&items[i])
+		table.Rows = append(table.Rows, metav1.TableRow{Cells: cells(object), Object: runtime.RawExtension{Object: object}})
 	}
-	return table, nil
+	return table
 }
 
 func cells(c *connectionsv1alpha1.WebSocketConnection, now time.Time) []any {

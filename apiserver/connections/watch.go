@@ -49,13 +49,13 @@ func (s *Storage) Watch(ctx context.Context, options *internalversion.ListOption
 		initial = *wanted
 	}
 	if err := s.fleet.Confirm(ctx, chosen.namespace); err != nil {
-		return nil, unavailable("", "it is not known which data-plane pods there are: "+err.Error())
+		return nil, unavailable("it is not known which data-plane pods there are: " + err.Error())
 	}
 	from := version
 	switch {
 	case initial:
 		if err := s.fleet.WaitFor(ctx, version); err != nil {
-			return nil, watchError(ctx, err)
+			return nil, apiError(ctx, "", err)
 		}
 		from = 0
 	case version == 0: // From now on, whatever there is.
@@ -64,7 +64,7 @@ func (s *Storage) Watch(ctx context.Context, options *internalversion.ListOption
 	}
 	followed, err := s.fleet.Watch(ctx, chosen.pod, chosen.keep(), from)
 	if err != nil {
-		return nil, watchError(ctx, err)
+		return nil, apiError(ctx, "", err)
 	}
 	w := &watcher{
 		followed: followed, chosen: chosen, match: chosen.match(), events: make(chan watch.Event), stopped: make(chan struct{}),
@@ -73,14 +73,6 @@ func (s *Storage) Watch(ctx context.Context, options *internalversion.ListOption
 	ctx, w.cancel = context.WithCancel(ctx)
 	go w.run(ctx)
 	return w, nil
-}
-
-// watchError says in the words of Kubernetes why there is no watch.
-func watchError(ctx context.Context, err error) error {
-	if errors.Is(err, merge.ErrExpired) {
-		return apierrors.NewResourceExpired(err.Error())
-	}
-	return apiError(ctx, "", err)
 }
 
 // watcher is one watch on its way to whoever asked for it.
@@ -164,10 +156,10 @@ func (w *watcher) fail(ctx context.Context, err error) {
 	if ctx.Err() != nil || errors.Is(err, merge.ErrSlow) {
 		return
 	}
-	status := watchError(ctx, err)
+	status := apiError(ctx, "", err)
 	if w.initial {
 		// There is nothing that could be too old.
-		status = unavailable("", "a data-plane pod has changed before everything was said")
+		status = unavailable("a data-plane pod has changed before everything was said")
 	}
 	var known apierrors.APIStatus
 	if errors.As(status, &known) {

@@ -38,6 +38,29 @@ func check(c *dataplanev1alpha1.Connection, now time.Time) error {
 	)
 }
 
+// check is that of one of those that were asked for.
+func (of Of) check(c *dataplanev1alpha1.Connection, now time.Time) error {
+	if of == Closed {
+		return errors.Join(check(c, now), checkEnd(c.GetEnd(), now))
+	}
+	return check(c, now)
+}
+
+// checkEnd returns what is wrong with the end of a connection. The words for who and
+// why are the pod's: it may know more of them.
+func checkEnd(end *dataplanev1alpha1.End, now time.Time) error {
+	if end == nil {
+		return errors.New("it has not ended")
+	}
+	if end.GetCode() < 1000 || end.GetCode() > 4999 {
+		return fmt.Errorf("it ended with code %d", end.GetCode())
+	}
+	if end.GetUndelivered() < 0 {
+		return fmt.Errorf("a count is %d", end.GetUndelivered())
+	}
+	return checkTime("at", end.GetAt(), now)
+}
+
 func checkUID(uid string) error {
 	if len(uid) != uuidLength {
 		return fmt.Errorf("uid has %d bytes", len(uid))
@@ -102,8 +125,10 @@ func checkTexts(c *dataplanev1alpha1.Connection) error {
 }
 
 // texts are those of which a pod decides how long they are.
-func texts(c *dataplanev1alpha1.Connection) [7]string {
+func texts(c *dataplanev1alpha1.Connection) [11]string {
+	end := c.GetEnd()
 	return [...]string{
 		c.GetSourceIp(), c.GetUserAgent(), c.GetOrigin(), c.GetPath(), c.GetSubprotocol(), c.GetUpstream(), c.GetNotReconnectableReason(),
+		end.GetBy(), end.GetCause(), end.GetReason(), end.GetUpstream(),
 	}
 }

@@ -68,3 +68,50 @@ func TestWhatAPodSaysIsChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestHowAConnectionEndedIsChecked(t *testing.T) {
+	now := time.Unix(1767323045, 0)
+	type end = dataplanev1alpha1.End
+	good := &dataplanev1alpha1.Connection{
+		Name: "k5dfau6e5kgemg63i-00000011", Uid: "0a1b2c3d-0000-4000-8000-00000000000f", Phase: dataplanev1alpha1.Phase_PHASE_CLOSING,
+		ConnectedAt: timestamppb.New(now), LastActiveAt: timestamppb.New(now),
+		End: &end{By: "Somebody", Cause: "NewInALaterRelease", Code: 4999, Reason: strings.Repeat("x", maxText), At: timestamppb.New(now)},
+	}
+	if err := Closed.check(good, now); err != nil {
+		t.Errorf("a good one: %v", err)
+	}
+	long := strings.Repeat("x", maxText+1)
+	for what, change := range map[string]func(*end){
+		"no code":              func(e *end) { e.Code = 0 },
+		"a code of HTTP":       func(e *end) { e.Code = 999 },
+		"a code too large":     func(e *end) { e.Code = 5000 },
+		"no time":              func(e *end) { e.At = nil },
+		"the future":           func(e *end) { e.At = timestamppb.New(now.Add(maxSkew + 1)) },
+		"negative losses":      func(e *end) { e.Undelivered = -1 },
+		"a long word for who":  func(e *end) { e.By = long },
+		"a long word for why":  func(e *end) { e.Cause = long },
+		"a long reason":        func(e *end) { e.Reason = long },
+		"a long upstream":      func(e *end) { e.Upstream = long },
+		"a reason of no text":  func(e *end) { e.Reason = "\xff" },
+		"a cause of no text":   func(e *end) { e.Cause = "\xff" },
+		"an upstream, no text": func(e *end) { e.Upstream = "\xff" },
+	} {
+		bad := proto.CloneOf(good)
+		change(bad.End)
+		if err := Closed.check(bad, now); err == nil {
+			t.Errorf("%s is taken", what)
+		}
+	}
+	bad := proto.CloneOf(good)
+	bad.End = nil
+	if err := Closed.check(bad, now); err == nil {
+		t.Error("one that has not ended is taken")
+	}
+	if err := Live.check(bad, now); err != nil {
+		t.Errorf("one that lives: %v", err)
+	}
+	bad.Uid = ""
+	if err := Closed.check(bad, now); err == nil {
+		t.Error("one without a uid is taken")
+	}
+}

@@ -34,6 +34,7 @@ var errTooMany = fmt.Errorf("more than %d connections or %d bytes of text", maxE
 
 // Query is what a list asks for.
 type Query struct {
+	Of Of
 	// Pods chooses the ones to ask; nil: all.
 	Pods func(*Pod) bool
 	// After: only connections with names greater than this one; empty: from the
@@ -150,7 +151,7 @@ func from(pods []*Pod, after string) []*Pod {
 // well where its clock is wrong.
 func (f *Fleet) collect(ctx context.Context, q Query, pod *Pod) (entries []Entry, untimely *Pod, err error) {
 	for {
-		about := listing{sent: q.Clock}
+		about := listing{of: q.Of, sent: q.Clock}
 		entries, err := collect(ctx, q, pod, &about)
 		if errors.Is(err, errUnfollowed) {
 			// It can be listed all the same.

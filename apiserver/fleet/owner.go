@@ -16,6 +16,16 @@ import (
 // that is reported instead of waited for.
 const catchUp = time.Second
 
+// Of says which connections are asked for.
+type Of int
+
+const (
+	// Live are those that are there.
+	Live Of = iota
+	// Closed are those that were opened and have ended of late, as they were then.
+	Closed
+)
+
 // Entry is a connection and the pod that has it.
 type Entry struct {
 	Pod        *Pod
@@ -25,17 +35,17 @@ type Entry struct {
 // Get returns the connection of that name in the namespace; in any where that is
 // empty. Errors: ErrUnknown, *Refused, *Unanswered, or one that says why nothing
 // can be said.
-func (f *Fleet) Get(ctx context.Context, namespace, name string) (Entry, error) {
+func (f *Fleet) Get(ctx context.Context, of Of, namespace, name string) (Entry, error) {
 	return f.ask(ctx, namespace, name, func(p *Pod) (*dataplanev1alpha1.Connection, error) {
-		return p.get(ctx, name)
+		return p.get(ctx, of, name)
 	})
 }
 
 // Find is Get for a list of that Version; timely says that it is as of that.
-func (f *Fleet) Find(ctx context.Context, namespace, name string, version clock.Stamp) (e Entry, timely bool, err error) {
+func (f *Fleet) Find(ctx context.Context, of Of, namespace, name string, version clock.Stamp) (e Entry, timely bool, err error) {
 	timely = true
 	e, err = f.ask(ctx, namespace, name, func(p *Pod) (*dataplanev1alpha1.Connection, error) {
-		c, asOf, err := p.find(ctx, name, version)
+		c, asOf, err := p.find(ctx, of, name, version)
 		timely = timely && asOf && (err != nil || f.hub.check(p, clock.Stamp(c.GetVersion())) == nil)
 		return c, err
 	})

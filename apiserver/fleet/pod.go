@@ -104,7 +104,9 @@ func newPod(t target, options *Options) (*Pod, error) {
 const retryReads = `{"methodConfig": [{
 	"name": [
 		{"service": "wsproxy.dataplane.v1alpha1.Connections", "method": "Get"},
-		{"service": "wsproxy.dataplane.v1alpha1.Connections", "method": "List"}
+		{"service": "wsproxy.dataplane.v1alpha1.Connections", "method": "List"},
+		{"service": "wsproxy.dataplane.v1alpha1.Connections", "method": "GetClosed"},
+		{"service": "wsproxy.dataplane.v1alpha1.Connections", "method": "ListClosed"}
 	],
 	"retryPolicy": {
 		"maxAttempts": 4, "initialBackoff": "0.05s", "maxBackoff": "0.5s", "backoffMultiplier": 2,
@@ -190,14 +192,18 @@ func (p *Pod) answers() {
 	}
 }
 
-func (p *Pod) get(ctx context.Context, name string) (c *dataplanev1alpha1.Connection, err error) {
+func (p *Pod) get(ctx context.Context, of Of, name string) (c *dataplanev1alpha1.Connection, err error) {
+	get := p.client.Get
+	if of == Closed {
+		get = p.client.GetClosed
+	}
 	_, err = p.ask(ctx, func(ctx context.Context, options ...grpc.CallOption) error {
-		answer, err := p.client.Get(ctx, &dataplanev1alpha1.GetRequest{Name: name}, options...)
+		answer, err := get(ctx, &dataplanev1alpha1.GetRequest{Name: name}, options...)
 		c = answer.GetConnection()
 		return err
 	})
 	if err == nil {
-		err = p.about(c, name)
+		err = p.about(of, c, name)
 	}
 	return c, err
 }
@@ -211,7 +217,7 @@ func (p *Pod) disconnect(ctx context.Context, request *dataplanev1alpha1.Disconn
 		return err
 	})
 	if err == nil {
-		err = p.about(c, request.GetName())
+		err = p.about(Live, c, request.GetName())
 	}
 	return c, p.unclear(reached, err)
 }
@@ -232,11 +238,11 @@ func (p *Pod) unclear(reached bool, err error) error {
 
 // about refuses an answer that is not about the connection that was asked for,
 // or that cannot be.
-func (p *Pod) about(c *dataplanev1alpha1.Connection, name string) error {
+func (p *Pod) about(of Of, c *dataplanev1alpha1.Connection, name string) error {
 	if c.GetName() != name {
 		return p.nonsense(fmt.Errorf("asked for %q, it answered with %q", name, c.GetName()))
 	}
-	if err := check(c, time.Now()); err != nil {
+	if err := of.check(c, time.Now()); err != nil {
 		return p.nonsense(err)
 	}
 	return nil

@@ -67,11 +67,11 @@ func TestAfterTheEndNothingIsKnown(t *testing.T) {
 	if _, _, ok := dataplanev1alpha1.ParseName(name); !ok {
 		t.Fatalf("%s is no name", name)
 	}
-	if _, err := f.Get(t.Context(), "shop", name); !errors.Is(err, errStopped) {
+	if _, err := f.Get(t.Context(), Live, "shop", name); !errors.Is(err, errStopped) {
 		t.Errorf("a get is told %v", err)
 	}
 	var unanswered *Unanswered
-	if _, err := pod.get(t.Context(), name); !errors.As(err, &unanswered) {
+	if _, err := pod.get(t.Context(), Live, name); !errors.As(err, &unanswered) {
 		t.Errorf("who has begun to ask is told %v", err)
 	}
 	for _, err := range pod.list(t.Context(), "", 0, &listing{}) {

@@ -24,6 +24,7 @@ var errUnfollowed = errors.New("its clock is too far behind")
 
 // listing is what a list of a pod is told and says apart from connections.
 type listing struct {
+	of Of
 	// sent is our clock, past which the pod moves its own; 0: it does not.
 	sent clock.Stamp
 	// process is what runs in the pod, and began where its clock was then; 0: it has
@@ -62,7 +63,11 @@ func (p *Pod) list(ctx context.Context, after string, limit int32, about *listin
 			}
 			yield(nil, p.unlisted(err))
 		}
-		stream, err := p.client.List(ctx, &dataplanev1alpha1.ListRequest{After: after, Limit: limit, Clock: int64(about.sent)}, p.waits())
+		list := p.client.List
+		if about.of == Closed {
+			list = p.client.ListClosed
+		}
+		stream, err := list(ctx, &dataplanev1alpha1.ListRequest{After: after, Limit: limit, Clock: int64(about.sent)}, p.waits())
 		if err != nil {
 			fail(err)
 			return
@@ -83,7 +88,7 @@ func (p *Pod) list(ctx context.Context, after string, limit int32, about *listin
 			about.process, about.began = chunk.GetPodId(), clock.Stamp(chunk.GetClock())
 			now := time.Now()
 			for _, c := range chunk.GetConnections() {
-				if err := errors.Join(p.inOrder(c.GetName(), after), check(c, now)); err != nil {
+				if err := errors.Join(p.inOrder(c.GetName(), after), about.of.check(c, now)); err != nil {
 					yield(nil, p.nonsense(err))
 					return
 				}
@@ -99,12 +104,12 @@ func (p *Pod) list(ctx context.Context, after string, limit int32, about *listin
 // find returns the connection of that name as part of a list, so that the pod's clock
 // is past the version. Names have 32 digits: so many have all but the last of them in
 // common.
-func (p *Pod) find(ctx context.Context, name string, version clock.Stamp) (found *dataplanev1alpha1.Connection, timely bool, err error) {
-	about := listing{sent: version}
+func (p *Pod) find(ctx context.Context, of Of, name string, version clock.Stamp) (found *dataplanev1alpha1.Connection, timely bool, err error) {
+	about := listing{of: of, sent: version}
 	for c, err := range p.list(ctx, name[:len(name)-1], int32(len(dataplanev1alpha1.NameDigits)), &about) {
 		switch {
 		case errors.Is(err, errUnfollowed):
-			found, err := p.get(ctx, name)
+			found, err := p.get(ctx, of, name)
 			return found, false, err
 		case err != nil:
 			return nil, false, err

@@ -27,6 +27,7 @@ func TestDiscovery(t *testing.T) {
 		"websocketconnections/status":     "get",
 		"websocketconnections/disconnect": "create",
 		"websocketconnections/send":       "create",
+		"closedwebsocketconnections":      "get,list",
 	} {
 		resource := got[name]
 		slices.Sort(resource.Verbs)
@@ -39,6 +40,10 @@ func TestDiscovery(t *testing.T) {
 		t.Errorf("also there: %v", got)
 	}
 	main := l.APIResources[slices.IndexFunc(l.APIResources, func(r metav1.APIResource) bool { return r.Name == "websocketconnections" })]
+	if closed := l.APIResources[slices.IndexFunc(l.APIResources, func(r metav1.APIResource) bool { return r.Name == "closedwebsocketconnections" })]; closed.SingularName != "closedwebsocketconnection" ||
+		closed.Kind != "ClosedWebSocketConnection" || !slices.Equal(closed.ShortNames, []string{"cwsc"}) || len(closed.Categories) > 0 {
+		t.Errorf("%+v", closed)
+	}
 	if main.SingularName != "websocketconnection" || main.Kind != "WebSocketConnection" || !slices.Equal(main.ShortNames, []string{"wsc"}) || !slices.Equal(main.Categories, []string{"wsproxy"}) {
 		t.Errorf("%+v", main)
 	}
@@ -122,9 +127,11 @@ func TestOpenAPI(t *testing.T) {
 		}
 	}
 	r.get("/openapi/v3/apis/connections.wsproxy.io/v1alpha1").into(http.StatusOK, &v3)
-	schema := v3.Components.Schemas["io.wsproxy.connections.v1alpha1.WebSocketConnection"]
-	if len(schema.GVK) != 1 || schema.GVK[0].Kind != "WebSocketConnection" || schema.Properties["spec"].Description == "" {
-		t.Errorf("%+v", schema)
+	for _, kind := range []string{"WebSocketConnection", "ClosedWebSocketConnection"} {
+		schema := v3.Components.Schemas["io.wsproxy.connections.v1alpha1."+kind]
+		if len(schema.GVK) != 1 || schema.GVK[0].Kind != kind || schema.Properties["spec"].Description == "" {
+			t.Errorf("%+v", schema)
+		}
 	}
 	for name, schema := range v3.Components.Schemas {
 		for field, property := range schema.Properties {

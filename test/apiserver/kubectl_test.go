@@ -33,6 +33,9 @@ func TestKubectl(t *testing.T) {
 			"wsc.spec":                 "path of the request",
 			"wsc.spec.client.sourceIP": "address",
 			"wsc.status.phase":         "Connecting, Open, Reconnecting or Closing",
+			"cwsc":                     "a connection that has ended, and how",
+			"cwsc.status.cause":        "ClientClose, UpstreamClose, ClientLost",
+			"cwsc.spec.path":           "path of the request",
 		} {
 			out := c.kubectl("explain", field)
 			if !strings.Contains(strings.Join(strings.Fields(out), " "), strings.Join(strings.Fields(text), " ")) || !strings.Contains(out, "connections.wsproxy.io") {
@@ -67,6 +70,7 @@ func TestKubectl(t *testing.T) {
 		}
 	})
 	t.Run("watch", c.watch)
+	t.Run("closed", c.closed)
 	t.Run("rights", c.rights(want[0]))
 	t.Run("tokens", c.tokens)
 	t.Run("silent pods", c.silence)
@@ -170,6 +174,53 @@ func (c *cluster) watch(t *testing.T) {
 		if !regexp.MustCompile("(?m)^" + line).MatchString(out) {
 			t.Errorf("kubectl get -w does not say %q:\n%.2000s", line, out)
 		}
+	}
+}
+
+// closed is what kubectl says of those that have ended.
+func (c *cluster) closed(t *testing.T) {
+	c.kubectl("create", "namespace", "past")
+	p := c.pod("past", "echo", "echo-a", false)
+	names := p.connect(3)
+	p.end(ending("Client", "ClientClose", 4001, "logged out"), names[0])
+	p.end(ending("Admin", "Disconnected", 1000, "maintenance"), names[1])
+	var out string
+	eventually(t, "they are listed", func() bool {
+		out = c.kubectl("get", "cwsc", "-n", "past", "--chunk-size=1")
+		return strings.Count(out, "\n") == 3
+	})
+	for _, line := range []string{
+		"NAME +PROXY +CLIENT +BY +CAUSE +CODE +REASON +LASTED +AGE",
+		names[0] + " +echo +192.0.2.0 +Client +ClientClose +4001 +logged out +60s ",
+		names[1] + " +echo +192.0.2.1 +Admin +Disconnected +1000 +maintenance +60s ",
+	} {
+		if !regexp.MustCompile("(?m)^" + line).MatchString(out) {
+			t.Errorf("kubectl get cwsc does not say %q:\n%s", line, out)
+		}
+	}
+	t.Log("\n" + c.kubectl("get", "cwsc", "-n", "past", "-o", "wide"))
+	if out := c.kubectl("get", "closedwebsocketconnections", "-n", "past", "--field-selector=status.cause=Disconnected", "-o", "jsonpath={.items[*].status.reason}"); out != "maintenance" {
+		t.Errorf("the reason is %q", out)
+	}
+	if out, err := c.try("", "get", "cwsc", "-n", "past", names[2]); err == nil || !strings.Contains(out, `closedwebsocketconnections.connections.wsproxy.io "`+names[2]+`" not found`) {
+		t.Errorf("one that lives: %v: %s", err, out)
+	}
+	if out, err := c.try("", "get", "cwsc", "-n", "past", "--watch-only", "--request-timeout=5s"); err == nil || !strings.Contains(out, "MethodNotAllowed") {
+		t.Errorf("a watch: %v: %s", err, out)
+	}
+	if out := c.kubectl("describe", "cwsc", "-n", "past", names[0]); !strings.Contains(out, "logged out") {
+		t.Error(out)
+	}
+	if out := c.kubectl("api-resources", "--api-group=connections.wsproxy.io", "-o", "wide"); !regexp.MustCompile("(?m)^closedwebsocketconnections +cwsc .* get,list *$").MatchString(out) {
+		t.Error(out)
+	}
+	c.kubectl("create", "rolebinding", "viewer", "-n", "past", "--clusterrole=wsproxy-connections-viewer", "--user=vera")
+	eventually(t, "vera may see how they ended", func() bool {
+		out, err := c.try("", "get", "cwsc", "--as=vera", "-n", "past", names[0])
+		return err == nil && strings.Contains(out, "logged out")
+	})
+	if out, err := c.try("", "get", "cwsc", "--as=mallory", "-n", "past"); err == nil || !strings.Contains(out, "Forbidden") {
+		t.Errorf("mallory sees: %v: %s", err, out)
 	}
 }
 
