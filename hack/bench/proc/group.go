@@ -144,11 +144,7 @@ func (g *Group) PSS() (int64, error) {
 	}
 	var sum int64
 	for _, pid := range g.members() {
-		rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-		if err != nil {
-			return 0, err
-		}
-		pss, err := parseField(rollup, "Pss")
+		pss, err := PSSOf(pid)
 		if err != nil {
 			return 0, err
 		}

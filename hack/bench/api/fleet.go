@@ -1,0 +1,56 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+)
+
+// simulated is all pods without sockets.
+type simulated struct{ pods []*pod }
+
+func newSimulated(ctx context.Context, p *plane) (*simulated, error) {
+	s := &simulated{}
+	for number := range p.pods {
+		pod, err := newPod(ctx, p.kube, p.ca, p.dir, number, p.proxies)
+		if err != nil {
+			return nil, fmt.Errorf("pod %d: %w", number, err)
+		}
+		s.pods = append(s.pods, pod)
+	}
+	return s, nil
+}
+
+// resize spreads n connections over the pods.
+func (s *simulated) resize(n int) {
+	for i, p := range s.pods {
+		share := n / len(s.pods)
+		if i < n%len(s.pods) {
+			share++
+		}
+		p.resize(share)
+	}
+}
+
+// of returns how many connections the pods of a proxy have.
+func (s *simulated) of(proxy string, proxies int) (n int) {
+	for i, p := range s.pods {
+		if proxyOf(i, proxies) == proxy {
+			n += len(p.connections)
+		}
+	}
+	return n
+}
+
+// any returns the pod and the place in it of a connection, each as likely as any other.
+func (s *simulated) any() (*pod, int) {
+	for {
+		p := s.pods[rand.IntN(len(s.pods))] // #nosec G404 -- no secret.
+		if n := len(p.connections); n > 0 {
+			return p, rand.IntN(n) // #nosec G404 -- no secret.
+		}
+	}
+}

@@ -1,0 +1,100 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/wsproxy/wsproxy/hack/bench/stats"
+)
+
+// findings are what was measured.
+type findings struct {
+	options
+	windows   []window
+	deletions []deletion
+}
+
+// figures are what a window says, in the order of the table.
+var figures = []struct {
+	what string
+	of   func(*window) float64
+}{
+	{"CPU in the window, s", func(w *window) float64 { return w.cpu.Seconds() }},
+	{"CPU until then, s", func(w *window) float64 { return w.start.Seconds() }},
+	{"PSS at its end, MiB", func(w *window) float64 { return float64(w.pss) / (1 << 20) }},
+	{"heap in use, MiB", func(w *window) float64 { return float64(w.heap) / (1 << 20) }},
+}
+
+// values are those of a figure in the windows of a kind.
+func (f *findings) values(with, ownCredentials bool, of func(*window) float64) (all []float64) {
+	for i := range f.windows {
+		if w := &f.windows[i]; (w.connections > 0) == with && w.ownCredentials == ownCredentials {
+			all = append(all, of(w))
+		}
+	}
+	return all
+}
+
+// String is the tables.
+func (f *findings) String() string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%d connections of %d pods, windows of %v\n", f.connections, f.pods(), f.window)
+	for _, own := range []bool{true, false} {
+		fmt.Fprintf(&out, "\n%-42s %20s %20s %8s\n", fmt.Sprintf("%s%v", credentials, own), "with connections", "without", "ratio")
+		for _, figure := range figures {
+			with, without := f.values(true, own, figure.of), f.values(false, own, figure.of)
+			fmt.Fprintf(&out, "%-42s %20s %20s %8.2f\n", figure.what, list(with), list(without), stats.Median(with)/stats.Median(without))
+		}
+		fmt.Fprintf(&out, "%-42s %20.0f %20.0f\n", "times that a monitor was not synced", sum(f.values(true, own, failures)), sum(f.values(false, own, failures)))
+	}
+	fmt.Fprintf(&out, "\na namespace with %d connections, drained in %v\n", f.doomed, drain)
+	for _, d := range f.deletions {
+		fmt.Fprintf(&out, "  %s%-5v beside %d others: last client closed after %.1f s, gone after %.1f s\n",
+			credentials, d.ownCredentials, d.beside, d.closed.Seconds(), d.gone.Seconds())
+	}
+	return out.String()
+}
+
+func failures(w *window) float64 { return w.failures }
+
+func list(values []float64) string {
+	var texts []string
+	for _, v := range values {
+		texts = append(texts, fmt.Sprintf("%.2f", v))
+	}
+	return strings.Join(texts, " ")
+}
+
+func sum(values []float64) (s float64) {
+	for _, v := range values {
+		s += v
+	}
+	return s
+}
+
+// check returns an error for each thing that is not as promised.
+func (f *findings) check() error {
+	var errs []error
+	for _, own := range []bool{true, false} {
+		for _, figure := range figures {
+			with, without := stats.Median(f.values(true, own, figure.of)), stats.Median(f.values(false, own, figure.of))
+			if ratio := with / without; ratio > f.growth {
+				errs = append(errs, fmt.Errorf("%s%v, %s: %.2f times as much with connections", credentials, own, figure.what, ratio))
+			}
+		}
+		if n := sum(f.values(true, own, failures)) + sum(f.values(false, own, failures)); n > 0 {
+			errs = append(errs, fmt.Errorf("%s%v: monitors were not synced %.0f times", credentials, own, n))
+		}
+	}
+	for _, d := range f.deletions {
+		if d.gone > promised {
+			errs = append(errs, fmt.Errorf("a namespace was gone after %v, the promise is %v", d.gone.Round(time.Millisecond), promised))
+		}
+	}
+	return errors.Join(errs...)
+}
