@@ -61,7 +61,7 @@ func (p *plane) callers(ctx context.Context) ([]*caller, error) {
 // after it says so.
 func (c *caller) ready(ctx context.Context) error {
 	for attempt := 0; ; attempt++ {
-		_, err := c.page(ctx, pageSize, "")
+		_, err := c.page(ctx, "")
 		if err == nil || attempt == 100 || ctx.Err() != nil {
 			return err
 		}
@@ -140,9 +140,9 @@ type page struct {
 	bytes int64
 }
 
-// page asks for a page of so many after a token.
-func (c *caller) page(ctx context.Context, limit int, token string) (*page, error) {
-	query := url.Values{"limit": {strconv.Itoa(limit)}}
+// page asks for a page after a token.
+func (c *caller) page(ctx context.Context, token string) (*page, error) {
+	query := url.Values{"limit": {strconv.Itoa(pageSize)}}
 	if token != "" {
 		query.Set("continue", token)
 	}

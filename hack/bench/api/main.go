@@ -135,17 +135,17 @@ func (p *plane) measure(ctx context.Context) (*findings, error) {
 		}
 	}
 	say("clients")
-	real, err := newReal(ctx, p)
-	if real != nil {
-		defer real.stop()
+	with, err := newClientPod(ctx, p)
+	if with != nil {
+		defer with.stop()
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := real.listens(ctx, callers[0]); err != nil {
+	if err := with.listens(ctx, callers[0]); err != nil {
 		return nil, err
 	}
-	f.ends, err = real.ends(ctx, callers, p.calls)
+	f.ends, err = with.ends(ctx, callers, p.calls)
 	return f, err
 }
 

@@ -76,7 +76,7 @@ func (p *plane) point(ctx context.Context, s *simulated, c *caller, connections 
 	token := ""
 	at.first, err = p.sample(p.calls/20, func() error {
 		time.Sleep(pause)
-		first, err := c.page(ctx, pageSize, "")
+		first, err := c.page(ctx, "")
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func (p *plane) point(ctx context.Context, s *simulated, c *caller, connections 
 	}
 	again := token
 	at.next, err = p.sample(p.calls/10, func() error {
-		next, err := c.page(ctx, pageSize, token)
+		next, err := c.page(ctx, token)
 		if err != nil {
 			return err
 		}

@@ -70,7 +70,7 @@ func (e *incompleteError) Error() string { return e.why }
 // inPages lists everything, page by page, as kubectl does.
 func (c *caller) inPages(ctx context.Context) (connections int, bytes int64, err error) {
 	for token := ""; ; {
-		p, err := c.page(ctx, pageSize, token)
+		p, err := c.page(ctx, token)
 		if err != nil {
 			return connections, bytes, err
 		}

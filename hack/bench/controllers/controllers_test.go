@@ -29,7 +29,7 @@ func TestWhatIsNotAsPromisedIsSaid(t *testing.T) {
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("check says %v, want %q", err, want)
 		}
-		if text := f.String(); !strings.Contains(text, "gone after 20.0 s") || !strings.Contains(text, credentials+"false") {
+		if text := f.String(); !strings.Contains(text, "gone after 20.0 s") || !strings.Contains(text, ownAccounts+"false") {
 			t.Error(text)
 		}
 	}

@@ -45,7 +45,7 @@ func (f *findings) String() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%d connections of %d pods, windows of %v\n", f.connections, f.pods(), f.window)
 	for _, own := range []bool{true, false} {
-		fmt.Fprintf(&out, "\n%-42s %20s %20s %8s\n", fmt.Sprintf("%s%v", credentials, own), "with connections", "without", "ratio")
+		fmt.Fprintf(&out, "\n%-42s %20s %20s %8s\n", fmt.Sprintf("%s%v", ownAccounts, own), "with connections", "without", "ratio")
 		for _, figure := range figures {
 			with, without := f.values(true, own, figure.of), f.values(false, own, figure.of)
 			fmt.Fprintf(&out, "%-42s %20s %20s %8.2f\n", figure.what, list(with), list(without), stats.Median(with)/stats.Median(without))
@@ -55,7 +55,7 @@ func (f *findings) String() string {
 	fmt.Fprintf(&out, "\na namespace with %d connections, drained in %v\n", f.doomed, drain)
 	for _, d := range f.deletions {
 		fmt.Fprintf(&out, "  %s%-5v beside %d others: last client closed after %.1f s, gone after %.1f s\n",
-			credentials, d.ownCredentials, d.beside, d.closed.Seconds(), d.gone.Seconds())
+			ownAccounts, d.ownCredentials, d.beside, d.closed.Seconds(), d.gone.Seconds())
 	}
 	return out.String()
 }
@@ -84,11 +84,11 @@ func (f *findings) check() error {
 		for _, figure := range figures {
 			with, without := stats.Median(f.values(true, own, figure.of)), stats.Median(f.values(false, own, figure.of))
 			if ratio := with / without; ratio > f.growth {
-				errs = append(errs, fmt.Errorf("%s%v, %s: %.2f times as much with connections", credentials, own, figure.what, ratio))
+				errs = append(errs, fmt.Errorf("%s%v, %s: %.2f times as much with connections", ownAccounts, own, figure.what, ratio))
 			}
 		}
 		if n := sum(f.values(true, own, failures)) + sum(f.values(false, own, failures)); n > 0 {
-			errs = append(errs, fmt.Errorf("%s%v: monitors were not synced %.0f times", credentials, own, n))
+			errs = append(errs, fmt.Errorf("%s%v: monitors were not synced %.0f times", ownAccounts, own, n))
 		}
 	}
 	for _, d := range f.deletions {

@@ -43,13 +43,11 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	err := error(nil)
+	do := func() error { return run(ctx, o) }
 	if o.hold != "" {
-		err = hold(ctx, o.hold, o.connections, os.Stdin, os.Stdout)
-	} else {
-		err = run(ctx, o)
+		do = func() error { return hold(ctx, o.hold, o.connections, os.Stdin, os.Stdout) }
 	}
-	if err != nil {
+	if err := do(); err != nil {
 		fmt.Fprintln(os.Stderr, "controllers:", err)
 		os.Exit(1)
 	}

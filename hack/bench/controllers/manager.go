@@ -27,7 +27,7 @@ import (
 
 const (
 	managerName = "kube-controller-manager"
-	credentials = "--use-service-account-credentials="
+	ownAccounts = "--use-service-account-credentials="
 	// verbose lets the garbage collector say which resources it watches.
 	verbose = "--vmodule=graph_builder=4"
 	// What the garbage collector says when it begins.
@@ -103,10 +103,10 @@ func (m *manager) restart(ctx context.Context, ownCredentials bool) error {
 		return err
 	}
 	arguments := slices.DeleteFunc(slices.Clone(m.arguments[1:]), func(a string) bool {
-		return strings.HasPrefix(a, credentials) || strings.HasPrefix(a, "--vmodule=")
+		return strings.HasPrefix(a, ownAccounts) || strings.HasPrefix(a, "--vmodule=")
 	})
 	// It outlives this program, as it did hack/cluster.
-	command := exec.Command(m.arguments[0], append(arguments, credentials+strconv.FormatBool(ownCredentials), verbose)...) // #nosec G204 -- what ran before.
+	command := exec.Command(m.arguments[0], append(arguments, ownAccounts+strconv.FormatBool(ownCredentials), verbose)...) // #nosec G204 -- what ran before.
 	command.Env, command.Stdout, command.Stderr = m.env, log, log
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := command.Start(); err != nil {
@@ -141,9 +141,9 @@ func (m *manager) kill() error {
 		return fmt.Errorf("end %s: %w", managerName, err)
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", m.pid))
-		// A zombie has none; who waits for it is the one who started it.
-		if err != nil || len(line) == 0 {
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", m.pid))
+		// There is none of one who is gone, and a zombie has none.
+		if len(line) == 0 {
 			return nil
 		}
 		if time.Now().After(deadline) {

@@ -25,16 +25,16 @@ import (
 // realProxy is the proxy of the pod that has clients.
 const realProxy = "real"
 
-// real is one data plane, the program itself, with an upstream.
-type real struct {
+// clientPod is one data plane, the program itself, with an upstream.
+type clientPod struct {
 	plane   *plane
 	url     string
 	process *proc.Group
 	back    *http.Server
 }
 
-// newReal starts it as one more pod of the fleet.
-func newReal(ctx context.Context, p *plane) (*real, error) {
+// newClientPod starts it as one more pod of the fleet.
+func newClientPod(ctx context.Context, p *plane) (*clientPod, error) {
 	ip, dir := addressOf(p.pods), filepath.Join(p.dir, realProxy)
 	uid, err := createPod(ctx, p.kube, realProxy, realProxy, ip)
 	if err != nil {
@@ -43,7 +43,7 @@ func newReal(ctx context.Context, p *plane) (*real, error) {
 	if err := writeControl(p.ca, dir, realProxy); err != nil {
 		return nil, err
 	}
-	r := &real{plane: p, url: fmt.Sprintf("ws://%s:%d/", ip, dataplanev1alpha1.PortTraffic)}
+	r := &clientPod{plane: p, url: fmt.Sprintf("ws://%s:%d/", ip, dataplanev1alpha1.PortTraffic)}
 	address, err := r.upstream()
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func newReal(ctx context.Context, p *plane) (*real, error) {
 	return r, err
 }
 
-func (r *real) stop() {
+func (r *clientPod) stop() {
 	if r.process != nil {
 		r.process.Stop()
 	}
@@ -80,7 +80,7 @@ func (r *real) stop() {
 }
 
 // upstream takes connections and reads from them.
-func (r *real) upstream() (address string, err error) {
+func (r *clientPod) upstream() (address string, err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
@@ -108,7 +108,7 @@ type ends struct {
 }
 
 // end measures one connection.
-func (r *real) end(ctx context.Context, c *caller, into *ends) error {
+func (r *clientPod) end(ctx context.Context, c *caller, into *ends) error {
 	conn, response, err := websocket.DefaultDialer.DialContext(ctx, r.url, nil)
 	if err != nil {
 		return errors.Join(err, r.ended())
@@ -141,7 +141,7 @@ func (r *real) end(ctx context.Context, c *caller, into *ends) error {
 }
 
 // ends measures n connections of each caller, in turn.
-func (r *real) ends(ctx context.Context, callers []*caller, n int) ([]ends, error) {
+func (r *clientPod) ends(ctx context.Context, callers []*caller, n int) ([]ends, error) {
 	all := make([]ends, len(callers))
 	for i, c := range callers {
 		all[i].way = c.name
@@ -157,7 +157,7 @@ func (r *real) ends(ctx context.Context, callers []*caller, n int) ([]ends, erro
 }
 
 // listens waits until clients are taken and the apiserver knows the pod.
-func (r *real) listens(ctx context.Context, c *caller) error {
+func (r *clientPod) listens(ctx context.Context, c *caller) error {
 	for attempt := 0; ; attempt++ {
 		err := r.end(ctx, c, &ends{})
 		if err == nil || attempt == 50 || ctx.Err() != nil {
@@ -167,7 +167,7 @@ func (r *real) listens(ctx context.Context, c *caller) error {
 	}
 }
 
-func (r *real) ended() error {
+func (r *clientPod) ended() error {
 	select {
 	case <-r.process.Done():
 		return r.process.Ended()
