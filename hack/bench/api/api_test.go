@@ -38,7 +38,7 @@ func TestTheFleetHasAsManyConnectionsAsItShould(t *testing.T) {
 			t.Errorf("there are %d connections, want %d", have, n)
 		}
 	}
-	if n := s.of("proxy-1", 2); n != 1 {
+	if n := s.of(func(pod, _ int) bool { return proxyOf(pod, 2) == "proxy-1" }); n != 1 {
 		t.Errorf("the second of three pods has %d of four connections, want 1", n)
 	}
 }
@@ -90,6 +90,7 @@ func TestWhatGrowsIsSaid(t *testing.T) {
 		"get by name, directly: takes 2.00 times":   func(f *findings) { f.points[1].get.cpu = 2 },
 		"next page of 500, directly: takes 3.00":    func(f *findings) { f.points[1].next.cpu = 3 },
 		"the apiserver takes 2.00 times the memory": func(f *findings) { f.memory[1].peak = 200 },
+		"a watch, directly: 503":                    func(f *findings) { f.bulks = append(f.bulks, bulk{what: "a watch", way: "directly", failure: "503"}) },
 	} {
 		f := &findings{options: options{sizes: []int{1000, 2000}, growth: 1.5}, memory: []memory{{peak: 100}, {peak: 100}}}
 		for _, n := range f.sizes {

@@ -21,7 +21,12 @@ type findings struct {
 	ends   []ends
 }
 
-func (f *findings) add(b bulk, err error) error {
+// add takes what was measured of many; want is how many there are, 0 where that is not
+// known.
+func (f *findings) add(b bulk, want int, err error) error {
+	if b.failure == "" && want > 0 && b.connections != want {
+		b.failure = fmt.Sprintf("there are %d connections", want)
+	}
 	f.bulks = append(f.bulks, b)
 	return err
 }
@@ -87,6 +92,9 @@ func (f *findings) String() string {
 		if b.partial != "" {
 			fmt.Fprintf(&out, "  not all: %s\n", b.partial)
 		}
+		if b.failure != "" {
+			fmt.Fprintf(&out, "  failed: %s\n", b.failure)
+		}
 	}
 	fmt.Fprintf(&out, "\n%-26s %8s %8s %8s\n", "end to end, ms", "median", "99 %", "longest")
 	for _, e := range f.ends {
@@ -123,6 +131,11 @@ func (f *findings) check() error {
 	up := f.memory[:len(f.sizes)]
 	if ratio := float64(up[len(up)-1].peak) / float64(up[0].peak); ratio > f.growth {
 		errs = append(errs, fmt.Errorf("the apiserver takes %.2f times the memory with %d connections that it takes with %d", ratio, last, first))
+	}
+	for _, b := range f.bulks {
+		if b.failure != "" {
+			errs = append(errs, fmt.Errorf("%s, %s: %s", b.what, b.way, b.failure))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -35,11 +35,13 @@ func (s *simulated) resize(n int) {
 	}
 }
 
-// of returns how many connections the pods of a proxy have.
-func (s *simulated) of(proxy string, proxies int) (n int) {
+// of returns how many connections match, by the number of their pod and their own.
+func (s *simulated) of(match func(pod, number int) bool) (n int) {
 	for i, p := range s.pods {
-		if proxyOf(i, proxies) == proxy {
-			n += len(p.connections)
+		for _, c := range p.connections {
+			if match(i, c.number) {
+				n++
+			}
 		}
 	}
 	return n

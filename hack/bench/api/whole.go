@@ -27,8 +27,8 @@ type bulk struct {
 	// resident, in bytes.
 	cpu  float64
 	peak int64
-	// partial says why it was not all; empty: it was.
-	partial string
+	// partial says why it was not all, and failure why it was nothing; empty: it was all.
+	partial, failure string
 }
 
 // bulk measures something that tells of many.
@@ -50,7 +50,7 @@ func (p *plane) bulk(what string, c *caller, tell func() (connections int, bytes
 		b.partial, err = incomplete.Error(), nil
 	}
 	if err != nil {
-		return b, fmt.Errorf("%s, %s: %w", what, c.name, err)
+		b.failure = err.Error()
 	}
 	after, err := p.server.CPU()
 	if err != nil {
