@@ -22,6 +22,7 @@ import (
 	"github.com/wsproxy/wsproxy/controllers/apiservice"
 	"github.com/wsproxy/wsproxy/controllers/apply"
 	"github.com/wsproxy/wsproxy/controllers/certificates"
+	"github.com/wsproxy/wsproxy/controllers/class"
 	"github.com/wsproxy/wsproxy/controllers/defaultclass"
 	"github.com/wsproxy/wsproxy/controllers/namespaces"
 	"github.com/wsproxy/wsproxy/controllers/objects"
@@ -133,6 +134,10 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 	if err := reconciler.SetupWithManager(ctx, m, signals); err != nil {
 		return nil, fmt.Errorf("add WebSocketProxy controller: %w", err)
 	}
+	counting := &class.Reconciler{Client: m.GetClient()}
+	if err := counting.SetupWithManager(m); err != nil {
+		return nil, fmt.Errorf("add WebSocketProxyClass controller: %w", err)
+	}
 	departing := &namespaces.Reconciler{Client: m.GetClient(), Live: m.GetAPIReader(), Now: time.Now}
 	if err := departing.SetupWithManager(m); err != nil {
 		return nil, fmt.Errorf("add Namespace controller: %w", err)
@@ -141,8 +146,8 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 		return nil, err
 	}
 	if options.DefaultClass != nil {
-		class := &defaultclass.Reconciler{Client: m.GetClient(), Spec: options.DefaultClass}
-		if err := class.SetupWithManager(m); err != nil {
+		keeping := &defaultclass.Reconciler{Client: m.GetClient(), Spec: options.DefaultClass}
+		if err := keeping.SetupWithManager(m); err != nil {
 			return nil, fmt.Errorf("add default class: %w", err)
 		}
 	}

@@ -30,6 +30,10 @@ const (
 	unitMilliseconds = "milliseconds"
 	unitAttempts     = "attempts"
 	unitBoolean      = "boolean"
+
+	unitConnections       = "connections"
+	unitBytes             = "bytes"
+	unitMessagesPerSecond = "messages per second"
 )
 
 // Effective returns the eight settings in force for a proxy: per setting what
@@ -90,14 +94,50 @@ func (s *WebSocketProxySpec) EffectiveLimits(class *WebSocketProxyClass) Limits 
 	}
 }
 
+// Effective returns the limits in force with their sources; nil where nothing is
+// limited. A nil class is no class.
+func (l Limits) Effective(class *WebSocketProxyClass) *EffectiveLimits {
+	var inherited Limits
+	var source SettingSource
+	if class != nil {
+		inherited, source = class.Spec.Limits, ClassSource(class.Name)
+	}
+	e := EffectiveLimits{
+		MaxConnections:          limit(l.MaxConnections, inherited.MaxConnections, unitConnections, source),
+		MaxConnectionsPerClient: limit(l.MaxConnectionsPerClient, inherited.MaxConnectionsPerClient, unitConnections, source),
+		MaxMessageBytes:         limit(l.MaxMessageBytes, inherited.MaxMessageBytes, unitBytes, source),
+		MessagesPerSecond:       limit(l.MessagesPerSecond, inherited.MessagesPerSecond, unitMessagesPerSecond, source),
+		MaxConnectionAgeSeconds: limit(l.MaxConnectionAgeSeconds, inherited.MaxConnectionAgeSeconds, unitSeconds, source),
+	}
+	if e == (EffectiveLimits{}) {
+		return nil
+	}
+	return &e
+}
+
+func limit[T int32 | int64](own, classes *T, unit string, class SettingSource) *EffectiveLimit {
+	v, source := pick(own, classes, 0, class)
+	if source == SourceBuiltIn {
+		return nil // There is no limit unless somebody sets one.
+	}
+	return &EffectiveLimit{Value: int64(v), Unit: unit, Source: source}
+}
+
+// Effective returns the drain window in force with its source. A nil class is no
+// class.
+func (d Drain) Effective(class *WebSocketProxyClass) EffectiveDrain {
+	var inherited *int32
+	var source SettingSource
+	if class != nil {
+		inherited, source = class.Spec.Drain.TimeoutSeconds, ClassSource(class.Name)
+	}
+	v, source := pick(d.TimeoutSeconds, inherited, DefaultDrainTimeoutSeconds, source)
+	return EffectiveDrain{TimeoutSeconds: EffectiveInteger{Value: v, Unit: unitSeconds, Source: source}}
+}
+
 // EffectiveDrainSeconds returns the drain window in force, in seconds.
 func (s *WebSocketProxySpec) EffectiveDrainSeconds(class *WebSocketProxyClass) int32 {
-	var inherited *int32
-	if class != nil {
-		inherited = class.Spec.Drain.TimeoutSeconds
-	}
-	v, _ := pick(s.Drain.TimeoutSeconds, inherited, DefaultDrainTimeoutSeconds, "")
-	return v
+	return s.Drain.Effective(class).TimeoutSeconds.Value
 }
 
 // EffectivePort returns the port of the Service.

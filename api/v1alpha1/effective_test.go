@@ -128,6 +128,60 @@ func TestLimitsAreInheritedFieldByField(t *testing.T) {
 	}
 }
 
+// The status must say the limits that the pods are given, and whose they are.
+func TestLimitsInForceAreListedWithTheirSources(t *testing.T) {
+	units := map[string]string{
+		"MaxConnections": "connections", "MaxConnectionsPerClient": "connections", "MaxMessageBytes": "bytes",
+		"MessagesPerSecond": "messages per second", "MaxConnectionAgeSeconds": "seconds",
+	}
+	if got := (v1alpha1.Limits{}).Effective(&v1alpha1.WebSocketProxyClass{}); got != nil {
+		t.Errorf("nothing is limited, by %+v", got)
+	}
+	random := rand.New(rand.NewPCG(5, 6))
+	for range 200 {
+		spec, class := &v1alpha1.WebSocketProxySpec{}, &v1alpha1.WebSocketProxyClass{ObjectMeta: metav1.ObjectMeta{Name: "gold"}}
+		fill(random, reflect.ValueOf(&spec.Limits).Elem())
+		fill(random, reflect.ValueOf(&class.Spec.Limits).Elem())
+		got := spec.Limits.Effective(class)
+		if got == nil {
+			got = &v1alpha1.EffectiveLimits{}
+		}
+		for field, value := range reflect.ValueOf(spec.EffectiveLimits(class)).Fields() {
+			listed, _ := reflect.ValueOf(got).Elem().FieldByName(field.Name).Interface().(*v1alpha1.EffectiveLimit)
+			if value.IsNil() {
+				if listed != nil {
+					t.Errorf("%s is %+v, and nobody limits it", field.Name, listed)
+				}
+				continue
+			}
+			want := v1alpha1.EffectiveLimit{Value: value.Elem().Int(), Unit: units[field.Name], Source: "Proxy"}
+			if reflect.ValueOf(spec.Limits).FieldByName(field.Name).IsNil() {
+				want.Source = "Class/gold"
+			}
+			if listed == nil || *listed != want {
+				t.Errorf("%s is %+v, want %+v", field.Name, listed, want)
+			}
+		}
+	}
+}
+
+func TestTheDrainWindowHasASource(t *testing.T) {
+	class, drain := &v1alpha1.WebSocketProxyClass{ObjectMeta: metav1.ObjectMeta{Name: "gold"}}, v1alpha1.Drain{}
+	expect := func(class *v1alpha1.WebSocketProxyClass, value int32, source v1alpha1.SettingSource) {
+		t.Helper()
+		want := v1alpha1.EffectiveInteger{Value: value, Unit: "seconds", Source: source}
+		if got := drain.Effective(class).TimeoutSeconds; got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	}
+	expect(nil, 30, "BuiltIn")
+	expect(class, 30, "BuiltIn")
+	class.Spec.Drain.TimeoutSeconds = new(int32(0))
+	expect(class, 0, "Class/gold")
+	drain.TimeoutSeconds = new(int32(7))
+	expect(class, 7, "Proxy")
+}
+
 func TestDrainPortAndReplicas(t *testing.T) {
 	class := &v1alpha1.WebSocketProxyClass{}
 	spec := &v1alpha1.WebSocketProxySpec{}

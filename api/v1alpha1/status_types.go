@@ -50,8 +50,11 @@ const (
 	ReasonReady        = "Ready"
 	ReasonProgressing  = "Progressing"
 	ReasonScaledToZero = "ScaledToZero"
-	ReasonNotAccepted  = "NotAccepted"
-	ReasonRefsPending  = "ReferencesNotResolved"
+	// ReasonRolloutStopped: the pods are not replaced, because those of other
+	// proxies that were given the same image and podTemplate do not become ready.
+	ReasonRolloutStopped = "RolloutStopped"
+	ReasonNotAccepted    = "NotAccepted"
+	ReasonRefsPending    = "ReferencesNotResolved"
 )
 
 // EventReplacingPods is the reason of the event that says why the pods of a proxy
@@ -85,11 +88,21 @@ type WebSocketProxyStatus struct {
 	// +optional
 	EffectiveSettings *EffectiveSettings `json:"effectiveSettings,omitempty"`
 
-	// replicas is the number of data-plane pods.
+	// effectiveLimits are the limits in force, each with its source; absent where
+	// nothing is limited.
+	// +optional
+	EffectiveLimits *EffectiveLimits `json:"effectiveLimits,omitempty"`
+
+	// effectiveDrain is the drain window in force, with its source.
+	// +optional
+	EffectiveDrain *EffectiveDrain `json:"effectiveDrain,omitempty"`
+
+	// replicas is the number of data-plane pods that are not going away.
 	// +optional
 	Replicas int32 `json:"replicas"`
 
-	// readyReplicas is the number of data-plane pods that are ready.
+	// readyReplicas is the number of those that are ready. While it is 0,
+	// Programmed is False.
 	// +optional
 	ReadyReplicas int32 `json:"readyReplicas"`
 
@@ -167,8 +180,14 @@ type DataplaneStatus struct {
 	Pods int32 `json:"pods"`
 	// programmed is the number of those that acknowledged configVersion.
 	Programmed int32 `json:"programmed"`
+	// draining is the number of data-plane pods that are going away: they take no
+	// new clients, and their connections end within the drain window.
+	// +optional
+	Draining int32 `json:"draining"`
 	// configVersion is the version of the current configuration: the
-	// resourceVersion of the proxy's ConfigMap.
+	// resourceVersion of the proxy's ConfigMap. After a restore of the cluster from
+	// a backup the annotation wsproxy.io/version-offset of the ConfigMap is added
+	// to it, because pods refuse versions that are lower than what they have.
 	// +optional
 	ConfigVersion string `json:"configVersion,omitempty"`
 }

@@ -9,8 +9,13 @@ import (
 
 // DefaultClassAnnotation, with the value "true", marks the class of the proxies
 // that name none, as ingressclass.kubernetes.io/is-default-class does for
-// Ingresses.
+// Ingresses. No other value marks anything.
 const DefaultClassAnnotation = "wsproxy.io/is-default-class"
+
+// IsDefault says whether the class is marked as the default.
+func (c *WebSocketProxyClass) IsDefault() bool {
+	return c.Annotations[DefaultClassAnnotation] == "true"
+}
 
 // WebSocketProxyClass holds the system settings: what the proxies of this class
 // inherit where they do not set it themselves. The annotation
@@ -18,8 +23,11 @@ const DefaultClassAnnotation = "wsproxy.io/is-default-class"
 // name none.
 //
 // +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=wspc,categories=wsproxy
-// +kubebuilder:printcolumn:name="Default",type=string,JSONPath=`.metadata.annotations.wsproxy\.io/is-default-class`
+// +kubebuilder:printcolumn:name="Default",type=boolean,JSONPath=`.status.default`
+// +kubebuilder:printcolumn:name="Proxies",type=integer,JSONPath=`.status.proxies`
+// +kubebuilder:printcolumn:name="Pods",type=integer,JSONPath=`.status.pods`
 // +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.spec.image`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",messageExpression="'metadata.name is %s, must have at most 63 characters'.format([self.metadata.name])"
@@ -31,6 +39,11 @@ type WebSocketProxyClass struct {
 	// spec is what the proxies of this class inherit.
 	// +optional
 	Spec WebSocketProxyClassSpec `json:"spec,omitempty,omitzero"`
+
+	// status is who inherits from this class; it is written by the operator, which
+	// counts at most once a second.
+	// +optional
+	Status WebSocketProxyClassStatus `json:"status,omitempty,omitzero"`
 }
 
 // WebSocketProxyClassList is a list of WebSocketProxyClasses.
@@ -94,4 +107,23 @@ type AllowedOverrides struct {
 	// Built in true.
 	// +optional
 	Tolerations *bool `json:"tolerations,omitempty"`
+}
+
+// WebSocketProxyClassStatus says who inherits from a class.
+type WebSocketProxyClassStatus struct {
+	// default says that the class is marked as the default: the value of its
+	// annotation wsproxy.io/is-default-class is "true". Absent: it is not.
+	// +optional
+	Default bool `json:"default,omitempty"`
+
+	// proxies is the number of proxies that inherit from this class: those that
+	// name it and, where it is the only default, those that name none. Absent: not
+	// counted yet.
+	// +optional
+	Proxies *int32 `json:"proxies,omitempty"`
+
+	// pods is the number of data-plane pods that these proxies have. Absent: not
+	// counted yet.
+	// +optional
+	Pods *int32 `json:"pods,omitempty"`
 }

@@ -78,9 +78,11 @@ func (r *Reconciler) SetupWithManager(m manager.Manager) error {
 		return nil
 	})
 	named := predicate.NewPredicateFuncs(func(o client.Object) bool { return o.GetName() == Name })
+	// The status is not the installation's.
+	ours := predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, predicate.LabelChangedPredicate{})
 	return builder.ControllerManagedBy(m).
 		Named("default-class").
-		Watches(&wsproxyv1alpha1.WebSocketProxyClass{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(named)).
+		Watches(&wsproxyv1alpha1.WebSocketProxyClass{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(named, ours)).
 		WatchesRawSource(first).
 		Complete(r)
 }

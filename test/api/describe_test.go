@@ -23,11 +23,14 @@ func TestDescribeTellsWhatIsInForceAndWhereItComesFrom(t *testing.T) {
 	}
 	class := &wsproxyv1alpha1.WebSocketProxyClass{ObjectMeta: metav1.ObjectMeta{Name: "gold"}}
 	class.Spec.Settings.AutoReconnect = new(true)
+	class.Spec.Limits.MaxMessageBytes = new(int64(1 << 40))
+	class.Spec.Drain.TimeoutSeconds = new(int32(45))
 	effective := proxy.Spec.Settings.Effective(class)
 	proxy.Status = wsproxyv1alpha1.WebSocketProxyStatus{
 		ObservedGeneration: 1, ClassName: "gold", Address: "ws://chat-wsproxy." + ns + ".svc:80", EffectiveSettings: &effective,
+		EffectiveLimits: proxy.Spec.Limits.Effective(class), EffectiveDrain: new(proxy.Spec.Drain.Effective(class)),
 		Replicas: 2, ReadyReplicas: 1, Connections: 1234, Selector: "wsproxy.io/proxy=chat",
-		Dataplane: wsproxyv1alpha1.DataplaneStatus{Pods: 2, Programmed: 1, ConfigVersion: "4711"},
+		Dataplane: wsproxyv1alpha1.DataplaneStatus{Pods: 2, Programmed: 1, Draining: 3, ConfigVersion: "4711"},
 		Conditions: []metav1.Condition{{
 			Type: wsproxyv1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: wsproxyv1alpha1.ReasonProgressing,
 			Message: "1 of 2 pods are ready", ObservedGeneration: 1, LastTransitionTime: metav1.Now(),
@@ -51,7 +54,9 @@ func TestDescribeTellsWhatIsInForceAndWhereItComesFrom(t *testing.T) {
 		"Address: ws://chat-wsproxy." + ns + ".svc:80",
 		"Class Name: gold",
 		"Connections: 1234",
-		"Dataplane: Config Version: 4711 Pods: 2 Programmed: 1",
+		"Dataplane: Config Version: 4711 Draining: 3 Pods: 2 Programmed: 1",
+		"Effective Limits: Max Message Bytes: Source: Class/gold Unit: bytes Value: 1099511627776 Effective Settings:",
+		"Effective Drain: Timeout Seconds: Source: Class/gold Unit: seconds Value: 45",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, output)

@@ -98,6 +98,7 @@ func TestPrinterColumns(t *testing.T) {
 			condition(wsproxyv1alpha1.ConditionProgrammed, metav1.ConditionTrue, wsproxyv1alpha1.ReasonProgrammed, ""),
 		},
 		ClassName: "gold", Address: "ws://chat-wsproxy." + ns + ".svc", Replicas: 2, ReadyReplicas: 1, Connections: 1234,
+		Dataplane: wsproxyv1alpha1.DataplaneStatus{Draining: 3},
 	}
 	if err := server.client.Status().Update(t.Context(), proxy); err != nil {
 		t.Fatal(err)
@@ -110,8 +111,8 @@ func TestPrinterColumns(t *testing.T) {
 	}{
 		{nil, `NAME READY PROGRAMMED PODS CONNECTIONS ADDRESS AGE`,
 			fmt.Sprintf(`chat False True 1 1234 ws://chat-wsproxy\.%s\.svc \d+s`, ns)},
-		{[]string{"-o", "wide"}, `NAME READY PROGRAMMED PODS CONNECTIONS CLASS ADDRESS REASON MESSAGE AGE`,
-			fmt.Sprintf(`chat False True 1 1234 gold ws://chat-wsproxy\.%s\.svc Progressing 1 of 2 pods is ready \d+s`, ns)},
+		{[]string{"-o", "wide"}, `NAME READY PROGRAMMED PODS DRAINING CONNECTIONS CLASS ADDRESS REASON MESSAGE AGE`,
+			fmt.Sprintf(`chat False True 1 3 1234 gold ws://chat-wsproxy\.%s\.svc Progressing 1 of 2 pods is ready \d+s`, ns)},
 	} {
 		output, err := kubectl(t.Context(), append([]string{"get", "wsp", "-n", ns}, tt.arguments...)...)
 		if err != nil {
@@ -125,20 +126,54 @@ func TestPrinterColumns(t *testing.T) {
 	}
 }
 
-func TestClassesShowWhichOneIsTheDefault(t *testing.T) {
-	class := &wsproxyv1alpha1.WebSocketProxyClass{ObjectMeta: metav1.ObjectMeta{
-		Name: "columns", Annotations: map[string]string{wsproxyv1alpha1.DefaultClassAnnotation: "true"},
-	}}
-	if err := server.client.Create(t.Context(), class); err != nil {
-		t.Fatal(err)
+func TestClassesShowWhichOneIsTheDefaultAndWhoInheritsFromThem(t *testing.T) {
+	for _, tt := range []struct {
+		name, mark string
+		status     wsproxyv1alpha1.WebSocketProxyClassStatus
+		row        string
+	}{
+		{"columns-default", "true", wsproxyv1alpha1.WebSocketProxyClassStatus{Default: true, Proxies: new(int32(12)), Pods: new(int32(34))}, `true +12 +34`},
+		{"columns-other", "yes", wsproxyv1alpha1.WebSocketProxyClassStatus{Proxies: new(int32(0)), Pods: new(int32(0))}, `0 +0`},
+		// Nobody has counted.
+		{"columns-new", "true", wsproxyv1alpha1.WebSocketProxyClassStatus{}, ``},
+	} {
+		class := &wsproxyv1alpha1.WebSocketProxyClass{ObjectMeta: metav1.ObjectMeta{
+			Name: tt.name, Annotations: map[string]string{wsproxyv1alpha1.DefaultClassAnnotation: tt.mark},
+		}}
+		if err := server.client.Create(t.Context(), class); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { remove(t, class) })
+		class.Status = tt.status
+		if err := server.client.Status().Update(t.Context(), class); err != nil {
+			t.Fatal(err)
+		}
+		output, err := kubectl(t.Context(), "get", "wspc", tt.name)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, output)
+		}
+		if !regexp.MustCompile(`^NAME +DEFAULT +PROXIES +PODS +AGE\n` + tt.name + ` +` + tt.row + ` *\d+s\n$`).MatchString(output) {
+			t.Error(output)
+		}
 	}
-	t.Cleanup(func() { remove(t, class) })
-	output, err := kubectl(t.Context(), "get", "wspc", "columns")
-	if err != nil {
-		t.Fatalf("%v\n%s", err, output)
-	}
-	if !regexp.MustCompile(`^NAME +DEFAULT +AGE\ncolumns +true +\d+s\n$`).MatchString(output) {
-		t.Error(output)
+}
+
+// The names of what belongs to a proxy are made from its own, so it has to be
+// shorter than Kubernetes wants. Whoever did not know reads why, and what to do.
+func TestANameThatIsTooLongIsRefusedInWords(t *testing.T) {
+	ns := namespace(t)
+	for n, want := range map[int]string{
+		40:  "created",
+		41:  "metadata.name is " + strings.Repeat("a", 41) + ", must be a DNS label (RFC 1035: lower-case letters, digits and hyphens, starting with a letter, ending with a letter or digit) of at most 40 characters",
+		64:  "of at most 40 characters",
+		254: "must be no more than 253",
+	} {
+		manifest := "apiVersion: wsproxy.io/v1alpha1\nkind: WebSocketProxy\nmetadata: {name: " + strings.Repeat("a", n) + "}\nspec: {upstream: {url: ws://chat.example.com}}\n"
+		output, err := kubectlWith(t, manifest, "create", "-n", ns, "-f", "-")
+		t.Log(output)
+		if (err == nil) != (n == 40) || !strings.Contains(output, want) {
+			t.Errorf("a name of %d characters is answered with (%v)\n%s\nwant %q", n, err, output, want)
+		}
 	}
 }
 
@@ -147,6 +182,10 @@ func TestTheSamplesApplyInOneGo(t *testing.T) {
 	output, err := kubectl(t.Context(), "apply", "--server-side", "--validate=strict", "-k", "../../config/samples")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, output)
+	}
+	// A proxy before its class would be told that there is none.
+	if class, proxy := strings.Index(output, "websocketproxyclass"), strings.Index(output, "websocketproxy.wsproxy.io"); class < 0 || proxy < class {
+		t.Errorf("the samples are applied in the order\n%s", output)
 	}
 	t.Cleanup(func() {
 		// The context of a test has ended when its cleanups run.
