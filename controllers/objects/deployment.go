@@ -41,9 +41,17 @@ func Deployment(proxy *wsproxyv1alpha1.WebSocketProxy, class *wsproxyv1alpha1.We
 	if err != nil {
 		return nil, fmt.Errorf("Deployment %s: %w", Name(proxy.Name), err)
 	}
+	var given wsproxyv1alpha1.PodTemplate
+	if class != nil {
+		given = class.Spec.PodTemplate
+	}
+	shared, err := hashOf([]any{image, given})
+	if err != nil {
+		return nil, fmt.Errorf("Deployment %s: %w", Name(proxy.Name), err)
+	}
 	return appsv1ac.Deployment(Name(proxy.Name), proxy.Namespace).
 		WithLabels(Labels(proxy.Name)).
-		WithAnnotations(map[string]string{AnnotationPodTemplate: whole, AnnotationOwnTemplate: own}).
+		WithAnnotations(map[string]string{AnnotationPodTemplate: whole, AnnotationOwnTemplate: own, AnnotationSharedTemplate: shared}).
 		WithOwnerReferences(ownerReference(proxy)).
 		WithSpec(appsv1ac.DeploymentSpec().
 			WithReplicas(proxy.Spec.EffectiveReplicas()).

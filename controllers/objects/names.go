@@ -51,6 +51,9 @@ const (
 	// AnnotationPodTemplate on a Deployment is a hash of the pod template that the
 	// operator applied. Another one means that the pods will be replaced.
 	AnnotationPodTemplate = "wsproxy.io/pod-template"
+	// AnnotationSharedTemplate is a hash of what of it was given to every proxy of the
+	// class when the pods were made: the image and the podTemplate of the class.
+	AnnotationSharedTemplate = "wsproxy.io/shared-template"
 	// AnnotationOwnTemplate is a hash of what of it the proxy itself says.
 	AnnotationOwnTemplate = "wsproxy.io/own-template"
 )

@@ -36,9 +36,20 @@ func (r *Reconciler) accept(ctx context.Context, w *work) error {
 	return nil
 }
 
+// get reads what a proxy refers to from the cache and, where it is not there, from
+// the API server: what was applied together with the proxy may come to the cache a
+// moment after it, and would be reported missing.
+func (r *Reconciler) get(ctx context.Context, key client.ObjectKey, o client.Object) error {
+	err := r.Client.Get(ctx, key, o)
+	if apierrors.IsNotFound(err) {
+		return r.Live.Get(ctx, key, o)
+	}
+	return err
+}
+
 func (r *Reconciler) namedClass(ctx context.Context, w *work, name string) error {
 	class := &wsproxyv1alpha1.WebSocketProxyClass{}
-	err := r.Client.Get(ctx, client.ObjectKey{Name: name}, class)
+	err := r.get(ctx, client.ObjectKey{Name: name}, class)
 	if apierrors.IsNotFound(err) {
 		w.rejection = &verdict{wsproxyv1alpha1.ReasonClassNotFound, fmt.Sprintf("spec.className: WebSocketProxyClass %q does not exist", name)}
 		// It is a reference like those to Services and Secrets, too.
@@ -62,7 +73,7 @@ func (r *Reconciler) defaultClass(ctx context.Context, w *work) error {
 	var defaults []string
 	for i := range classes.Items {
 		class := &classes.Items[i]
-		if class.Annotations[wsproxyv1alpha1.DefaultClassAnnotation] == "true" {
+		if class.IsDefault() {
 			defaults = append(defaults, class.Name)
 			w.class = class
 		}

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+	"github.com/wsproxy/wsproxy/controllers/rollout"
 )
 
 // maxNamed is how many lagging pods a message names.
@@ -82,7 +83,7 @@ func programmedCondition(w *work) metav1.Condition {
 	var lagging []string
 	for _, p := range ready {
 		if !p.pushed.Acknowledged {
-			lagging = append(lagging, lag(p))
+			lagging = append(lagging, lag(p, w.snapshot.GetVersion()))
 		}
 	}
 	if len(lagging) > 0 {
@@ -95,10 +96,10 @@ func programmedCondition(w *work) metav1.Condition {
 	return condition(wsproxyv1alpha1.ConditionProgrammed, true, wsproxyv1alpha1.ReasonProgrammed, "every ready pod has the current configuration")
 }
 
-// lag says why a pod has not the current configuration.
-func lag(p observedPod) string {
+// lag says why a pod has not the current configuration, whose version is wanted.
+func lag(p observedPod, wanted uint64) string {
 	switch {
-	case p.pushed.Newer && p.pushed.Version > maxVersion:
+	case p.pushed.Newer && !believable(p.pushed.Version, wanted):
 		return fmt.Sprintf("pod %s: version %d is in force, which no cluster can have given; delete the pod", p.name, p.pushed.Version)
 	case p.pushed.Problem != nil:
 		return fmt.Sprintf("pod %s: %s", p.name, p.pushed.Problem)
@@ -119,8 +120,8 @@ func readyCondition(w *work, accepted, resolved, programmed metav1.Condition) me
 	case programmed.Reason == wsproxyv1alpha1.ReasonApplyFailed:
 		return not(wsproxyv1alpha1.ReasonApplyFailed, programmed.Message)
 	}
-	if missing := unfinished(w); missing != "" {
-		return not(wsproxyv1alpha1.ReasonProgressing, missing)
+	if missing := unfinished(w); missing != nil {
+		return not(missing.reason, missing.message)
 	}
 	if w.proxy.Spec.EffectiveReplicas() == 0 {
 		// This is what was asked for, so there is nothing to wait for.
@@ -137,23 +138,33 @@ func readyCondition(w *work, accepted, resolved, programmed metav1.Condition) me
 }
 
 // unfinished says what is missing until every pod that is wanted runs as the
-// Deployment says; nothing where nothing is.
-func unfinished(w *work) string {
+// Deployment says; nil where nothing is.
+func unfinished(w *work) *verdict {
 	wanted := w.proxy.Spec.EffectiveReplicas()
+	progressing := func(format string, arguments ...any) *verdict {
+		message := fmt.Sprintf(format, arguments...)
+		if given, up := rollout.GivenUp(w.deployment); up {
+			message += "; Kubernetes does not expect more: " + given
+		}
+		return &verdict{wsproxyv1alpha1.ReasonProgressing, message}
+	}
 	d := w.deployment
 	switch {
 	case d == nil:
-		return "the Deployment is not there yet"
+		return progressing("the Deployment is not there yet")
 	case d.Spec.Replicas == nil || *d.Spec.Replicas != wanted || d.Status.ObservedGeneration < max(d.Generation, w.generation):
-		return "the Deployment is being changed"
-	case w.waiting != "":
+		return progressing("the Deployment is being changed")
+	case w.waiting != nil:
 		return w.waiting
 	case d.Status.UpdatedReplicas < wanted:
-		return fmt.Sprintf("%d of %d pods are of the current template", d.Status.UpdatedReplicas, wanted)
+		return progressing("%d of %d pods are of the current template", d.Status.UpdatedReplicas, wanted)
 	case d.Status.Replicas > wanted:
-		return fmt.Sprintf("%d pods more than wanted are still there", d.Status.Replicas-wanted)
+		return progressing("%d pods more than wanted are still there", d.Status.Replicas-wanted)
 	case d.Status.ReadyReplicas < wanted:
-		return fmt.Sprintf("%d of %d pods are ready", d.Status.ReadyReplicas, wanted)
+		return progressing("%d of %d pods are ready", d.Status.ReadyReplicas, wanted)
+	case len(w.readyPods()) < int(wanted):
+		// The Deployment says a moment later what the pods say.
+		return progressing("%d of %d pods are ready", len(w.readyPods()), wanted)
 	}
-	return ""
+	return nil
 }

@@ -5,7 +5,9 @@ package proxy
 
 import (
 	"errors"
+	"math"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -78,6 +80,11 @@ func TestConditions(t *testing.T) {
 		"a pod is down": {
 			work{snapshot: snapshot, pods: pods(acked), deployment: deployed(func(d *appsv1.Deployment) { d.Status.ReadyReplicas = 1 })}, 2,
 			want{fine, resolved, "True Programmed", "False Progressing", "-"}},
+		"a pod is down, and the Deployment does not say so yet": {work{snapshot: snapshot, pods: pods(acked), deployment: deployed(as)}, 2,
+			want{fine, resolved, "True Programmed", "False Progressing", "-"}},
+		"other proxies failed with the same image": {
+			work{snapshot: snapshot, pods: pods(acked, acked), deployment: deployed(as), waiting: &verdict{"RolloutStopped", "no"}}, 2,
+			want{fine, resolved, "True Programmed", "False RolloutStopped", "-"}},
 		"scaled to zero": {
 			work{snapshot: snapshot, deployment: deployed(func(d *appsv1.Deployment) {
 				d.Spec.Replicas = new(int32(0))
@@ -125,6 +132,55 @@ func TestConditions(t *testing.T) {
 				t.Errorf("got  %+v\nwant %+v", got, c.want)
 			}
 		})
+	}
+}
+
+func TestWhatKubernetesHasGivenUpOnIsSaid(t *testing.T) {
+	w := &work{proxy: &wsproxyv1alpha1.WebSocketProxy{}, deployment: deployed(func(d *appsv1.Deployment) {
+		d.Status.UpdatedReplicas = 1
+		d.Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: "False", Message: `ReplicaSet "a" has timed out progressing.`}}
+	})}
+	const want = `1 of 2 pods are of the current template; Kubernetes does not expect more: ReplicaSet "a" has timed out progressing.`
+	if got := unfinished(w); got == nil || got.message != want {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// A Deployment counts its pods a moment after they are ready. The number of ready
+// pods and what Programmed says of them must not contradict each other meanwhile.
+func TestPodsAreCountedAsTheConditionsSeeThem(t *testing.T) {
+	w := &work{
+		proxy: &wsproxyv1alpha1.WebSocketProxy{}, snapshot: &dataplanev1alpha1.Snapshot{Version: 7},
+		unresolved: []verdict{{"ServiceNotFound", "no"}},
+		pods:       pods(push.Pod{Acknowledged: true}, push.Pod{Acknowledged: true}),
+		deployment: deployed(func(d *appsv1.Deployment) {
+			d.Status = appsv1.DeploymentStatus{ObservedGeneration: 3, Replicas: 2, UpdatedReplicas: 2}
+		}),
+	}
+	w.pods = append(w.pods,
+		observedPod{name: "starting"},
+		observedPod{name: "drains", leaving: true, target: push.Target{Address: "x"}, pushed: push.Pod{Acknowledged: true}})
+	status := &wsproxyv1alpha1.WebSocketProxyStatus{}
+	fill(status, w)
+	programmed := meta.IsStatusConditionTrue(status.Conditions, wsproxyv1alpha1.ConditionProgrammed)
+	if status.ReadyReplicas != 2 || status.Replicas != 3 || !programmed {
+		t.Errorf("%d of %d pods are ready, Programmed is %v", status.ReadyReplicas, status.Replicas, programmed)
+	}
+	if want := (wsproxyv1alpha1.DataplaneStatus{Pods: 2, Programmed: 2, Draining: 1, ConfigVersion: "7"}); status.Dataplane != want {
+		t.Errorf("got %+v, want %+v", status.Dataplane, want)
+	}
+	w.pods = w.pods[2:]
+	fill(status, w)
+	if c := meta.FindStatusCondition(status.Conditions, wsproxyv1alpha1.ConditionProgrammed); status.ReadyReplicas != 0 || c.Reason != wsproxyv1alpha1.ReasonNoReadyPods {
+		t.Errorf("%d pods are ready, Programmed is %+v", status.ReadyReplicas, c)
+	}
+}
+
+func TestNoPodMakesTheSumOfConnectionsAbsurd(t *testing.T) {
+	w := &work{now: time.Now(), pods: pods(push.Pod{Connections: math.MaxInt64}, push.Pod{Connections: math.MaxInt64}, push.Pod{Connections: -7}, push.Pod{Connections: 5})}
+	status := &wsproxyv1alpha1.WebSocketProxyStatus{}
+	if (&Reconciler{}).count(status, w); status.Connections != 2*maxConnections+5 {
+		t.Errorf("%d connections", status.Connections)
 	}
 }
 

@@ -28,8 +28,11 @@ import (
 
 const (
 	// conflictDelay is the pause before a proxy is looked at again after a write
-	// that was based on something old: the cache needs a moment to catch up.
+	// that was based on something old: the cache needs a moment to catch up. It
+	// doubles with each further conflict up to conflictMost, for a cache that is cut
+	// off. What a cache hears of when it is back, it brings here at once.
 	conflictDelay = 20 * time.Millisecond
+	conflictMost  = 10 * time.Second
 	// foreignDelay is the pause before an object that belongs to somebody else is
 	// looked for again: nothing tells the operator when it goes away.
 	foreignDelay = 15 * time.Second
@@ -64,8 +67,11 @@ type Reconciler struct {
 	configs map[types.NamespacedName]*corev1.ConfigMap
 	// counted is when status.connections was last refreshed.
 	counted map[types.NamespacedName]time.Time
-	// raised is when the versions of a proxy were last raised after a restore.
-	raised map[types.NamespacedName]time.Time
+	// raised are the last raises of the versions of proxies after a restore.
+	raised map[types.NamespacedName]raise
+	// pauses are the last pauses after conflicts, for proxies whose last look ended
+	// with one.
+	pauses map[types.NamespacedName]time.Duration
 	// heard are the proxies whose pods have all answered or failed to since this
 	// operator started.
 	heard map[types.NamespacedName]bool
@@ -99,7 +105,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		// Somebody wrote in between, or the cache is behind. No status is
 		// written from what may be old.
 		logr.FromContextOrDiscard(ctx).V(1).Info("conflict, looking again", "cause", w.failure.Error())
-		return reconcile.Result{RequeueAfter: conflictDelay}, nil
+		return r.again(request.NamespacedName), nil
 	case errors.Is(w.failure, certificates.ErrNotLoaded):
 		// The operator has just started. The authority enqueues every proxy once
 		// it is there; until then only a new spec is told that it was seen.
@@ -111,8 +117,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 	err = r.report(ctx, w)
 	if apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: conflictDelay}, nil
+		return r.again(request.NamespacedName), nil
 	}
+	r.noConflict(request.NamespacedName)
 	if err := errors.Join(w.failure, client.IgnoreNotFound(err)); err != nil {
 		return reconcile.Result{}, err
 	}
@@ -137,6 +144,25 @@ func (r *Reconciler) run(ctx context.Context, w *work) error {
 	return nil
 }
 
+// again asks for another look at a proxy after a conflict.
+func (r *Reconciler) again(proxy types.NamespacedName) reconcile.Result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pauses == nil {
+		r.pauses = map[types.NamespacedName]time.Duration{}
+	}
+	pause := min(max(2*r.pauses[proxy], conflictDelay), conflictMost)
+	r.pauses[proxy] = pause
+	return reconcile.Result{RequeueAfter: pause}
+}
+
+// noConflict makes the next conflict of a proxy the first one.
+func (r *Reconciler) noConflict(proxy types.NamespacedName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.pauses, proxy)
+}
+
 // forget drops everything that is remembered of a proxy that is gone. Its pods
 // drain by themselves.
 func (r *Reconciler) forget(proxy types.NamespacedName) {
@@ -153,4 +179,5 @@ func (r *Reconciler) forget(proxy types.NamespacedName) {
 	delete(r.counted, proxy)
 	delete(r.raised, proxy)
 	delete(r.heard, proxy)
+	delete(r.pauses, proxy)
 }

@@ -42,7 +42,7 @@ func (r *Reconciler) resolve(ctx context.Context, w *work) error {
 // that is not there: they may belong to somebody else by now.
 func (r *Reconciler) endpoints(ctx context.Context, namespace, name string, port int32) ([]*dataplanev1alpha1.Endpoint, *verdict, error) {
 	service := &corev1.Service{}
-	err := r.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, service)
+	err := r.get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, service)
 	if apierrors.IsNotFound(err) {
 		return nil, &verdict{wsproxyv1alpha1.ReasonServiceNotFound, fmt.Sprintf("spec.upstream.serviceRef: Service %q does not exist", name)}, nil
 	}

@@ -23,23 +23,45 @@ import (
 // nobody has to delete them.
 
 // maxVersion is the highest version that is believed of a pod. It is what a float64
-// holds exactly, as metrics must, and far more than an etcd can count to. What is
-// above comes from a pod that lies, and would leave no room for anything higher.
+// holds exactly, as metrics must, and far more than an etcd can count to.
 const maxVersion = 1<<53 - 1
 
-// raiseInterval is the least time between two raises for one proxy. The first one
-// brings all its pods on in nearly every case; a pod that is ahead of that again, and
-// again, would have its ConfigMap written as fast as it answers.
-const raiseInterval = 10 * time.Second
+// maxLead is how far ahead of the cluster a pod is believed to be: what an etcd
+// counts in two years of a thousand writes a second. Nobody restores a backup that is
+// older than that under pods that still run.
+const maxLead = 1 << 36
+
+// believable says whether a pod can have been given a version by a cluster that has
+// reached another one by now.
+func believable(version, reached uint64) bool {
+	return version <= maxVersion && version <= reached+maxLead
+}
+
+// firstRaise is the least time between the first two raises for one proxy. The first
+// one brings all its pods on in nearly every case; a pod that is ahead of that again,
+// and again, would have its ConfigMap written as fast as it answers, and use up the
+// versions by leaps of maxLead. So each raise doubles the time until the next one, up
+// to lastRaise, with which they last for centuries.
+const (
+	firstRaise = 10 * time.Second
+	lastRaise  = 24 * time.Hour
+)
+
+// raise is the last raise of the versions of a proxy.
+type raise struct {
+	at time.Time
+	// pause is how long no other one follows.
+	pause time.Duration
+}
 
 // mayRaise says whether the versions of the proxy may be raised now; where they may
 // not yet, it is looked at again when they may.
 func (r *Reconciler) mayRaise(w *work) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	last, raised := r.raised[w.key]
-	wait := raiseInterval - w.now.Sub(last)
-	if !raised || wait <= 0 {
+	last := r.raised[w.key]
+	wait := last.pause - w.now.Sub(last.at)
+	if wait <= 0 {
 		return true
 	}
 	w.after(wait)
@@ -50,9 +72,9 @@ func (r *Reconciler) noteRaised(w *work) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.raised == nil {
-		r.raised = map[types.NamespacedName]time.Time{}
+		r.raised = map[types.NamespacedName]raise{}
 	}
-	r.raised[w.key] = w.now
+	r.raised[w.key] = raise{w.now, min(max(2*r.raised[w.key].pause, firstRaise), lastRaise)}
 }
 
 // version is the version of the snapshot that a ConfigMap carries. It is 0 where
@@ -100,7 +122,7 @@ func raised(live *corev1.ConfigMap, newer []push.Pod) (uint64, error) {
 	}
 	have, add := version(live), uint64(0)
 	for _, p := range newer {
-		if p.Version < have || p.Version > maxVersion {
+		if p.Version < have || !believable(p.Version, have) {
 			continue
 		}
 		if p.Version == have {

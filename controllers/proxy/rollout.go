@@ -15,6 +15,7 @@ import (
 
 	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
 	"github.com/wsproxy/wsproxy/controllers/objects"
+	"github.com/wsproxy/wsproxy/controllers/rollout"
 )
 
 // waitingDelay is the pause before a proxy that waits for its turn asks again
@@ -42,10 +43,17 @@ func (r *Reconciler) rollOut(ctx context.Context, w *work, desired *appsv1ac.Dep
 		// not known what the proxy said before, an operator that did not write it
 		// down made the Deployment: then it is the new one that changes it.
 		known, own := changes(objects.AnnotationOwnTemplate)
-		if !r.Rollouts.Take(w.key, all.Items, known && own) {
-			w.waiting = fmt.Sprintf("waits to replace its pods: %d other proxies replace theirs, and no more may at a time", r.Rollouts.Most())
+		if w.waiting = r.turn(w, desired, all.Items, known && own); w.waiting != nil {
 			w.after(waitingDelay)
 			return r.scale(ctx, w)
+		}
+	}
+	if w.deployment != nil && !replaces {
+		// Pods that stay because the proxy says otherwise prove nothing of what the
+		// class says now.
+		delete(desired.Annotations, objects.AnnotationSharedTemplate)
+		if was, known := w.deployment.Annotations[objects.AnnotationSharedTemplate]; known {
+			desired.WithAnnotations(map[string]string{objects.AnnotationSharedTemplate: was})
 		}
 	}
 	result, err := r.Applier.Apply(ctx, w.proxy, desired, current)
@@ -59,6 +67,23 @@ func (r *Reconciler) rollOut(ctx context.Context, w *work, desired *appsv1ac.Dep
 	if reason := why(w.deployment, desired); replaces && reason != "" {
 		r.Recorder.Eventf(w.proxy, nil, corev1.EventTypeNormal, wsproxyv1alpha1.EventReplacingPods, "Reconcile",
 			"the pods are replaced one after the other, each after a drain: %s", reason)
+	}
+	return nil
+}
+
+// turn says why a proxy has to wait before it replaces its pods; nil where it may,
+// and is counted among those that do. Who changed its own spec must not wait.
+func (r *Reconciler) turn(w *work, desired *appsv1ac.DeploymentApplyConfiguration, all []appsv1.Deployment, must bool) *verdict {
+	same := func(d *appsv1.Deployment) bool {
+		return d.Annotations[objects.AnnotationSharedTemplate] == desired.Annotations[objects.AnnotationSharedTemplate]
+	}
+	if failed := rollout.Failed(all, same); failed > 0 && !must {
+		return &verdict{wsproxyv1alpha1.ReasonRolloutStopped, fmt.Sprintf("waits to replace its pods: the new pods of %d proxies "+
+			"that were given the same image and podTemplate do not become ready, so no further proxy is given them", failed)}
+	}
+	if !r.Rollouts.Take(w.key, all, must) {
+		return &verdict{wsproxyv1alpha1.ReasonProgressing,
+			fmt.Sprintf("waits to replace its pods: %d other proxies replace theirs, and no more may at a time", r.Rollouts.Most())}
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -65,6 +66,10 @@ var statusChanged = predicate.Funcs{
 	},
 }
 
+// inherited lets the news of a class pass that concern its proxies: what it says,
+// and whether it is the default. How many they are concerns none of them.
+var inherited = predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+
 // SetupWithManager registers the reconciler with everything that it looks at.
 func (r *Reconciler) SetupWithManager(ctx context.Context, m manager.Manager, signals *Signals) error {
 	if err := index(ctx, m.GetFieldIndexer()); err != nil {
@@ -79,7 +84,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, m manager.Manager, si
 		Owns(&corev1.ServiceAccount{}).
 		Owns(&policyv1.PodDisruptionBudget{}).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byLabel)).
-		Watches(&wsproxyv1alpha1.WebSocketProxyClass{}, handler.EnqueueRequestsFromMapFunc(r.byClass)).
+		Watches(&wsproxyv1alpha1.WebSocketProxyClass{}, handler.EnqueueRequestsFromMapFunc(r.byClass), builder.WithPredicates(inherited)).
 		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(r.byService)).
 		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(r.bySlice)).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.bySecret)).

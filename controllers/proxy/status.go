@@ -89,10 +89,9 @@ func fill(status *wsproxyv1alpha1.WebSocketProxyStatus, w *work) {
 		meta.RemoveStatusCondition(&status.Conditions, wsproxyv1alpha1.ConditionStalled)
 	}
 	status.Selector = objects.Selector(w.proxy.Name)
-	status.Replicas, status.ReadyReplicas = 0, 0
-	if w.deployment != nil {
-		status.Replicas, status.ReadyReplicas = w.deployment.Status.Replicas, w.deployment.Status.ReadyReplicas
-	}
+	// Not those that the Deployment says: it says them a moment later than the pods
+	// do, and Programmed, which speaks of the pods, would be True beside 0.
+	status.Replicas, status.ReadyReplicas = w.staying(), int32(len(w.readyPods())) // #nosec G115 -- at most some thousands.
 	status.Dataplane = dataplane(w)
 	// What is held goes on with the class, the address and the settings that it
 	// had, so these say what they said.
@@ -105,12 +104,18 @@ func fill(status *wsproxyv1alpha1.WebSocketProxyStatus, w *work) {
 	}
 	status.Address = objects.Address(w.proxy)
 	status.EffectiveSettings = new(w.proxy.Spec.Settings.Effective(w.class))
+	status.EffectiveLimits = w.proxy.Spec.Limits.Effective(w.class)
+	status.EffectiveDrain = new(w.proxy.Spec.Drain.Effective(w.class))
 }
 
 func dataplane(w *work) wsproxyv1alpha1.DataplaneStatus {
 	var d wsproxyv1alpha1.DataplaneStatus
 	for _, p := range w.pods {
-		if p.target.Address == "" || p.leaving {
+		if p.target.Address == "" {
+			continue
+		}
+		if p.leaving {
+			d.Draining++
 			continue
 		}
 		d.Pods++
@@ -124,6 +129,10 @@ func dataplane(w *work) wsproxyv1alpha1.DataplaneStatus {
 	return d
 }
 
+// maxConnections is how many connections are believed of one pod: more than any
+// has memory for, and so few that those of a thousand pods can be added up.
+const maxConnections = 1 << 40
+
 // count refreshes the number of connections, which changes all the time and must
 // not make the status do so, and says whether it did.
 func (r *Reconciler) count(status *wsproxyv1alpha1.WebSocketProxyStatus, w *work) bool {
@@ -132,7 +141,7 @@ func (r *Reconciler) count(status *wsproxyv1alpha1.WebSocketProxyStatus, w *work
 	}
 	var connections int64
 	for _, p := range w.pods {
-		connections += p.pushed.Connections
+		connections += min(max(p.pushed.Connections, 0), maxConnections)
 	}
 	if connections == status.Connections {
 		return false

@@ -49,9 +49,9 @@ type work struct {
 	// has after it (0: not written).
 	deployment *appsv1.Deployment
 	generation int64
-	// waiting is why pods are not replaced yet though they must be; empty where
-	// they need not be.
-	waiting string
+	// waiting is why pods are not replaced yet though they must be; nil where they
+	// need not be.
+	waiting *verdict
 	pods    []observedPod
 
 	// failure ended the phases early.
@@ -115,6 +115,17 @@ func (w *work) readyPods() []observedPod {
 		}
 	}
 	return ready
+}
+
+// staying counts the pods that are not going away.
+func (w *work) staying() int32 {
+	n := int32(0)
+	for _, p := range w.pods {
+		if !p.leaving {
+			n++
+		}
+	}
+	return n
 }
 
 // isReady says whether a pod takes clients: one that is going away does not.

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -151,15 +150,8 @@ func replacing(d *appsv1.Deployment) bool {
 // has paused does not count, nor one that Kubernetes has given up on (after its
 // progress deadline, ten minutes): it would hold up everybody.
 func mixed(d *appsv1.Deployment) bool {
-	if d.Spec.Paused {
-		return false
-	}
-	for _, c := range d.Status.Conditions {
-		if c.Type == appsv1.DeploymentProgressing && c.Status == corev1.ConditionFalse {
-			return false
-		}
-	}
-	return d.Status.UpdatedReplicas < d.Status.Replicas
+	_, up := GivenUp(d)
+	return !up && !d.Spec.Paused && d.Status.UpdatedReplicas < d.Status.Replicas
 }
 
 // proxyOf is the proxy whose Deployment it is, none where it is a stranger's. Labels

@@ -28,6 +28,9 @@ type lag struct {
 	inner http.RoundTripper
 	// configMaps says that news of them pass.
 	configMaps bool
+	// only is the resource whose news alone are held back; empty: proxies and
+	// ConfigMaps.
+	only string
 	// written counts ConfigMaps that were written, refused those that the API server
 	// refused with a conflict.
 	written, refused atomic.Int64
@@ -44,8 +47,12 @@ func (l *lag) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	configMaps := strings.Contains(request.URL.Path, "/configmaps")
+	holds := configMaps && !l.configMaps || strings.HasSuffix(request.URL.Path, "/websocketproxies")
+	if l.only != "" {
+		holds = strings.HasSuffix(request.URL.Path, "/"+l.only)
+	}
 	switch {
-	case request.URL.Query().Get("watch") != "" && (configMaps && !l.configMaps || strings.HasSuffix(request.URL.Path, "/websocketproxies")):
+	case request.URL.Query().Get("watch") != "" && holds:
 		response.Body = &news{ReadCloser: response.Body, lag: l, closed: make(chan struct{})}
 	case configMaps && request.Method == http.MethodPatch && response.StatusCode == http.StatusConflict:
 		l.refused.Add(1)
@@ -94,15 +101,19 @@ func (n *news) Close() error {
 }
 
 // startLagging starts an operator whose news can be held back.
-func (r *room) startLagging(configMaps bool) (*operator, *lag) {
+func (r *room) startLagging(l *lag) (*operator, *lag) {
 	r.Helper()
-	l := &lag{configMaps: configMaps}
-	config := rest.CopyConfig(server.config)
-	config.Wrap(func(inner http.RoundTripper) http.RoundTripper {
+	return startOperatorAs(r.T, through(func(inner http.RoundTripper) http.RoundTripper {
 		l.inner = inner
 		return l
-	})
-	return startOperatorAs(r.T, config, r.namespace), l
+	}), r.namespace), l
+}
+
+// through is the way to the API server with something in between.
+func through(wrap func(http.RoundTripper) http.RoundTripper) *rest.Config {
+	config := rest.CopyConfig(server.config)
+	config.Wrap(wrap)
+	return config
 }
 
 func TestAnOperatorThatIsBehindIsRefusedAndPushesNothing(t *testing.T) {
@@ -119,7 +130,7 @@ func TestAnOperatorThatIsBehindIsRefusedAndPushesNothing(t *testing.T) {
 			r := newRoom(t)
 			r.backend()
 			endpoints := r.slice("10.0.0.1")
-			_, stale := r.startLagging(c.configMaps)
+			_, stale := r.startLagging(&lag{configMaps: c.configMaps})
 			p := r.serving("echo", 1, toBackend)
 			before := stale.written.Load()
 			release := stale.hold()

@@ -121,6 +121,32 @@ func TestAMissingClassKeepsServing(t *testing.T) {
 	p.retries(7)
 }
 
+// With one kubectl apply they are there at the same time, and the operator hears of
+// one of them first.
+func TestAClassThatCameWithItsProxyIsNotReportedMissing(t *testing.T) {
+	r := newRoom(t)
+	_, l := r.startLagging(&lag{only: "websocketproxyclasses"})
+	r.proxy("before")
+	r.condition("before", wsproxyv1alpha1.ConditionAccepted, metav1.ConditionTrue, wsproxyv1alpha1.ReasonAccepted)
+	release := l.hold()
+	defer release()
+
+	r.class("gold", func(c *wsproxyv1alpha1.WebSocketProxyClass) { c.Spec.Settings.MaxRetries = new(int32(5)) })
+	r.proxy("echo", func(s *wsproxyv1alpha1.WebSocketProxySpec) { s.ClassName = "gold" })
+	r.eventually(func() error {
+		s := get[wsproxyv1alpha1.WebSocketProxy](r, "echo").Status
+		c := meta.FindStatusCondition(s.Conditions, wsproxyv1alpha1.ConditionAccepted)
+		if c == nil {
+			return errors.New("nobody has looked at it")
+		}
+		if c.Status != metav1.ConditionTrue {
+			t.Fatalf("Accepted is %+v", c)
+		}
+		return nil
+	})
+	r.maxRetries("echo", 5, "Class/gold")
+}
+
 // events waits for an event about a proxy.
 func (r *room) events(proxy, reason, kind string) {
 	r.Helper()

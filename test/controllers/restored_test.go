@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +82,27 @@ func TestPodsFollowAClusterThatWasRestoredAndAreNeverPushedBackwards(t *testing.
 				t.Error("the ConfigMap does not say what is added to its resourceVersion")
 			}
 		})
+	}
+}
+
+// Believing it would leave no version for the proxy that is higher.
+func TestAPodThatClaimsAVersionThatCannotBeIsNamedAndNotFollowed(t *testing.T) {
+	r := newRoom(t)
+	startOperator(t, r.namespace)
+	pods := r.serving("echo", 2)
+	pods[0].set(func() { pods[0].ahead = 1<<53 - 1_000_000_000 })
+	r.patch(get[wsproxyv1alpha1.WebSocketProxy](r, "echo"), `{"spec":{"settings":{"maxRetries":7}}}`)
+	pods[1].retries(7)
+	r.eventually(func() error {
+		c := r.condition("echo", wsproxyv1alpha1.ConditionProgrammed, metav1.ConditionFalse, wsproxyv1alpha1.ReasonPodsLagging)
+		if !strings.HasPrefix(c.Message, "pod echo-0: version ") || !strings.HasSuffix(c.Message, ", which no cluster can have given; delete the pod") {
+			return fmt.Errorf("Programmed says %q", c.Message)
+		}
+		return nil
+	})
+	r.events("echo", wsproxyv1alpha1.ReasonPodsLagging, corev1.EventTypeWarning)
+	if offset := get[corev1.ConfigMap](r, "echo-wsproxy").Annotations[objects.AnnotationVersionOffset]; offset != "" {
+		t.Errorf("the versions were raised by %s", offset)
 	}
 }
 

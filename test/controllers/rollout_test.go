@@ -5,10 +5,12 @@ package controllers
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -132,6 +134,98 @@ func TestAnImageOfTheClassReplacesThePodsOfSoManyProxiesAtATime(t *testing.T) {
 	}
 	r.withImage(next, most+2)
 	r.events(last[0], wsproxyv1alpha1.EventReplacingPods, corev1.EventTypeNormal)
+}
+
+// fails reports what a Deployment controller would after the progress deadline.
+func (r *room) fails(proxy string) {
+	r.Helper()
+	d := get[appsv1.Deployment](r, proxy+"-wsproxy")
+	r.patchStatus(d, `{"status":{"conditions":[{"type":"Progressing","status":"False","reason":"ProgressDeadlineExceeded","message":"timed out"}],"observedGeneration":%d}}`, d.Generation)
+}
+
+func TestAnImageThatDoesNotStartIsGivenToNoFurtherProxy(t *testing.T) {
+	const old, bad, good = "registry.example/dataplane:old", "registry.example/dataplane:bad", "registry.example/dataplane:good"
+	r := newRoom(t)
+	startOperator(t, r.namespace, func(o *controllers.Options) { o.MaxConcurrentProxies = 2 })
+	class := r.class("gold", func(c *wsproxyv1alpha1.WebSocketProxyClass) { c.Spec.Image = old })
+	var all []string
+	for i := range 4 {
+		all = append(all, fmt.Sprintf("echo-%d", i))
+		r.proxy(all[i], func(s *wsproxyv1alpha1.WebSocketProxySpec) { s.ClassName = "gold" })
+		r.roll(all[i])
+	}
+	r.withImage(old, len(all))
+	r.patch(class, `{"spec":{"image":%q}}`, bad)
+	failing := r.withImage(bad, 2)
+	waiting := without(all, failing)
+	r.waits(waiting, 2)
+	for _, name := range failing {
+		r.begins(name)
+	}
+
+	// Kubernetes gives up on one. There is room for another, and none is let in.
+	stopped := func(names []string, failed int) {
+		t.Helper()
+		for _, name := range names {
+			c := r.condition(name, wsproxyv1alpha1.ConditionReady, metav1.ConditionFalse, wsproxyv1alpha1.ReasonRolloutStopped)
+			if want := fmt.Sprintf("waits to replace its pods: the new pods of %d proxies that were given the same image and podTemplate "+
+				"do not become ready, so no further proxy is given them", failed); c.Message != want {
+				t.Errorf("%s is not ready because %q, want %q", name, c.Message, want)
+			}
+			r.is(name, status.InProgressStatus, wsproxyv1alpha1.ReasonRolloutStopped)
+		}
+	}
+	r.fails(failing[0])
+	r.eventually(func() error {
+		const want = "1 of 2 pods are of the current template; Kubernetes does not expect more: timed out"
+		if c := r.condition(failing[0], wsproxyv1alpha1.ConditionReady, metav1.ConditionFalse, wsproxyv1alpha1.ReasonProgressing); c.Message != want {
+			return fmt.Errorf("%s is not ready because %q", failing[0], c.Message)
+		}
+		return nil
+	})
+	stopped(waiting, 1)
+	r.withImage(bad, 2)
+	// The number of pods is nobody's fault.
+	r.scale(waiting[0], 4)
+	r.eventually(func() error {
+		if n := *get[appsv1.Deployment](r, waiting[0]+"-wsproxy").Spec.Replicas; n != 4 {
+			return fmt.Errorf("%d replicas", n)
+		}
+		return nil
+	})
+	r.roll(waiting[0])
+	// Who changes a proxy itself does not wait, as ever.
+	r.patch(get[wsproxyv1alpha1.WebSocketProxy](r, waiting[1]), `{"spec":{"podTemplate":{"annotations":{"a":"b"}}}}`)
+	r.withImage(bad, 3)
+	r.fails(waiting[1])
+	r.fails(failing[1])
+
+	// Another image has not failed yet.
+	r.patch(class, `{"spec":{"image":%q}}`, good)
+	r.withImage(good, 2)
+}
+
+// A Deployment says from which image and podTemplate of the class its pods are. Where
+// the class says something new that the proxy has its own mind about, they are of the
+// former, and no proof that the new one works.
+func TestPodsThatStayAreNoProofOfWhatTheClassSays(t *testing.T) {
+	r := newRoom(t)
+	startOperator(t, r.namespace)
+	class := r.class("gold", func(c *wsproxyv1alpha1.WebSocketProxyClass) {
+		c.Spec.PodTemplate.NodeSelector = map[string]string{"zone": "a"}
+	})
+	r.proxy("echo", func(s *wsproxyv1alpha1.WebSocketProxySpec) {
+		s.ClassName = "gold"
+		s.PodTemplate.NodeSelector = map[string]string{"zone": "mine"}
+	})
+	r.roll("echo")
+	before := get[appsv1.Deployment](r, "echo-wsproxy")
+	r.patch(class, `{"spec":{"settings":{"maxRetries":7},"podTemplate":{"nodeSelector":{"zone":"b"}}}}`)
+	r.maxRetries("echo", 7, "Class/gold")
+	after := get[appsv1.Deployment](r, "echo-wsproxy")
+	if got, want := after.Annotations, before.Annotations; !maps.Equal(got, want) || after.Generation != before.Generation {
+		t.Errorf("the annotations of generation %d are %v, of %d %v", before.Generation, want, after.Generation, got)
+	}
 }
 
 // scale sets the number of replicas through the scale subresource, as an autoscaler
