@@ -62,7 +62,7 @@ func closedCells(c *connectionsv1alpha1.ClosedWebSocketConnection, now time.Time
 		string(s.Cause),
 		int64(s.Code),
 		orNone(s.Reason),
-		duration.HumanDuration(time.Duration(s.DurationMilliseconds) * time.Millisecond),
+		lasted(time.Duration(s.DurationMilliseconds) * time.Millisecond),
 		duration.HumanDuration(max(now.Sub(s.ClosedAt.Time), 0)),
 		c.Spec.Path,
 		count(s.FromClient.Messages) + " / " + count(s.FromUpstream.Messages),
@@ -72,4 +72,12 @@ func closedCells(c *connectionsv1alpha1.ClosedWebSocketConnection, now time.Time
 		c.Spec.Pod,
 		orNone(c.Spec.Client.UserAgent),
 	}
+}
+
+// lasted shows also what is over at once, which is where to look when all are.
+func lasted(d time.Duration) string {
+	if d < 2*time.Second {
+		return d.String()
+	}
+	return duration.HumanDuration(d)
 }

@@ -43,6 +43,16 @@ func TestVersionsGrowWithTheLifeOfAConnection(t *testing.T) {
 	}
 }
 
+func TestHowLongAConnectionLasted(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 7 * time.Millisecond: "7ms", 1999 * time.Millisecond: "1.999s", 2 * time.Second: "2s", 90 * time.Minute: "90m", 50 * time.Hour: "2d2h",
+	} {
+		if got := lasted(d); got != want {
+			t.Errorf("%d ms are %q, want %q", d.Milliseconds(), got, want)
+		}
+	}
+}
+
 func TestNumbersInTables(t *testing.T) {
 	for n, want := range map[int64][2]string{
 		0:           {"0", "0B"},

@@ -8,12 +8,14 @@ import (
 	"slices"
 	"sort"
 	"time"
+
+	"github.com/wsproxy/wsproxy/api/clock"
 )
 
 // What is remembered of connections that have ended: the end of a connection that
 // somebody asks about was minutes ago, and addresses of clients who have left are
-// not kept without need. An ordinary one takes 250 bytes, and is counted with 350, as
-// if nobody else had said the same; so all 10,000 fit.
+// not kept without need. An ordinary one takes about 130 bytes, and is counted with
+// 270, as if nobody else had said the same; so all 10,000 fit.
 const (
 	closedAge   = 10 * time.Minute
 	closedMost  = 10_000
@@ -23,42 +25,45 @@ const (
 )
 
 // closed remembers connections that were opened and have ended, in the order of their
-// ends. What is left of one is what the history has, so it is there once for both.
-// It is guarded by the registry's mu.
+// ends. Of what is left of one, the texts are those that the history has: they are
+// there once for both. It is guarded by the registry's mu.
 type closed struct {
-	slots []slot
+	// lives are never changed, only put behind others or left out, so that who has the
+	// slice may read it without mu.
+	lives []life
 	bytes int
 	// forgets: a timer is set to drop what is too old.
 	forgets bool
 }
 
-func (c *closed) append(e *Entry) {
-	c.slots = append(c.slots, slot{e.id.sequence, e})
-	c.bytes += rememberedBytes(e)
-	for len(c.slots) > closedMost || c.bytes > closedBytes {
+// life is a connection that has ended; lifeBytes bytes and its texts.
+type life struct {
+	sequence uint64
+	stamp    clock.Stamp
+	ended
+}
+
+const lifeBytes = 40
+
+func (l *life) bytes() int { return lifeBytes + l.texts() }
+
+func (c *closed) append(l life) {
+	c.lives = append(c.lives, l)
+	c.bytes += l.bytes()
+	for len(c.lives) > closedMost || c.bytes > closedBytes {
 		c.drop()
 	}
 }
 
 // drop forgets the one that ended first.
 func (c *closed) drop() {
-	c.bytes -= rememberedBytes(c.slots[0].entry)
-	c.slots[0] = slot{}
-	c.slots = c.slots[1:]
+	c.bytes -= c.lives[0].bytes()
+	c.lives = c.lives[1:]
 }
 
-// rememberedBytes is what one that has ended takes in memory.
-func rememberedBytes(e *Entry) int {
-	const slotBytes = 16
-	if left, ok := e.connection.(*ended); ok {
-		return slotBytes + left.bytes()
-	}
-	return slotBytes
-}
-
-// rememberLocked remembers what is left of a connection.
-func (r *Registry) rememberLocked(left *Entry) {
-	r.closed.append(left)
+// rememberLocked remembers a connection.
+func (r *Registry) rememberLocked(l life) {
+	r.closed.append(l)
 	if !r.closed.forgets {
 		r.closed.forgets = true
 		time.AfterFunc(closedAge, r.forgetClosed)
@@ -76,18 +81,27 @@ func (r *Registry) forgetSomeClosed() (more bool) {
 	defer r.mu.Unlock()
 	c, now := &r.closed, r.clock.Now()
 	for range forgetAtOnce {
-		if len(c.slots) == 0 {
+		if len(c.lives) == 0 {
 			*c = closed{}
 			return false
 		}
-		age := time.Duration(now-c.slots[0].entry.Stamp()) * time.Microsecond
+		age := time.Duration(now-c.lives[0].stamp) * time.Microsecond
 		if age < closedAge {
+			// What was dropped is kept by the rest of the array.
+			c.lives = slices.Clone(c.lives)
 			time.AfterFunc(max(closedAge-age, closedEvery), r.forgetClosed)
 			return false
 		}
 		c.drop()
 	}
 	return true
+}
+
+// remembered are those that have ended, in the order of their ends.
+func (r *Registry) remembered() []life {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.closed.lives
 }
 
 // GetClosed returns the entry of that name if its connection was opened, has ended
@@ -97,12 +111,9 @@ func (r *Registry) GetClosed(name string) *Entry {
 	if !ok || pod != r.run.pod {
 		return nil
 	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	for _, s := range r.closed.slots {
-		if s.sequence == sequence {
-			return s.entry
-		}
+	lives := r.remembered()
+	if i := slices.IndexFunc(lives, func(l life) bool { return l.sequence == sequence }); i >= 0 {
+		return r.past(&lives[i])
 	}
 	return nil
 }
@@ -110,17 +121,26 @@ func (r *Registry) GetClosed(name string) *Entry {
 // ClosedAfter is After of connections that were opened, have ended and are
 // remembered.
 func (r *Registry) ClosedAfter(name string, limit int) (page []*Entry, remaining int) {
-	r.mu.RLock()
-	all := slices.Clone(r.closed.slots)
-	r.mu.RUnlock()
-	slices.SortFunc(all, func(a, b slot) int { return cmp.Compare(a.sequence, b.sequence) })
-	var buffer [nameLength]byte
-	all = all[sort.Search(len(all), func(i int) bool {
-		return string(appendName(buffer[:0], r.run.pod, all[i].sequence)) > name
-	}):]
-	page = make([]*Entry, 0, max(0, min(limit, len(all))))
-	for _, s := range all[:cap(page)] {
-		page = append(page, s.entry)
+	lives := r.remembered()
+	sorted := make([]*life, 0, len(lives))
+	for i := range lives {
+		sorted = append(sorted, &lives[i])
 	}
-	return page, len(all) - len(page)
+	slices.SortFunc(sorted, func(a, b *life) int { return cmp.Compare(a.sequence, b.sequence) })
+	var buffer [nameLength]byte
+	sorted = sorted[sort.Search(len(sorted), func(i int) bool {
+		return string(appendName(buffer[:0], r.run.pod, sorted[i].sequence)) > name
+	}):]
+	page = make([]*Entry, 0, max(0, min(limit, len(sorted))))
+	for _, l := range sorted[:cap(page)] {
+		page = append(page, r.past(l))
+	}
+	return page, len(sorted) - len(page)
+}
+
+// past is the entry of a connection that has ended.
+func (r *Registry) past(l *life) *Entry {
+	e := &Entry{id: ID{r.run, l.sequence}, connection: &l.ended}
+	e.stamp.Store(int64(l.stamp))
+	return e
 }

@@ -142,8 +142,8 @@ func TestTheFirstThatEndedAreForgottenFirst(t *testing.T) {
 				t.Errorf("%d of %d are remembered", len(got), len(ended))
 			}
 			c := &r.closed
-			if c.bytes > closedBytes || len(c.slots) != len(got) || cap(c.slots) > 2*closedMost {
-				t.Errorf("%d bytes, in %d places of %d", c.bytes, len(c.slots), cap(c.slots))
+			if c.bytes > closedBytes || len(c.lives) != len(got) || cap(c.lives) > 2*closedMost {
+				t.Errorf("%d bytes, in %d places of %d", c.bytes, len(c.lives), cap(c.lives))
 			}
 		})
 	}
@@ -172,16 +172,16 @@ func TestTheClosedAreForgottenAfterTenMinutes(t *testing.T) {
 		time.Sleep(closedAge / 2)
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if c := &r.closed; c.slots != nil || c.bytes != 0 || c.forgets {
-			t.Errorf("kept for nothing: %d places, %d bytes, timer %v", cap(c.slots), c.bytes, c.forgets)
+		if c := &r.closed; c.lives != nil || c.bytes != 0 || c.forgets {
+			t.Errorf("kept for nothing: %d places, %d bytes, timer %v", cap(c.lives), c.bytes, c.forgets)
 		}
 	})
 }
 
 // bytesPerClosed bounds what is kept of an ordinary connection that has ended once the
-// history has forgotten it: its place (16, and up to a quarter more), what is left of
-// it (80), and its last state and its end, but for what others have in common (128).
-const bytesPerClosed = 16*5/4 + 80 + 128 + 4
+// history has forgotten it: its life (40, and up to a quarter more because a slice grows
+// by that), and what it has not in common with others (80).
+const bytesPerClosed = lifeBytes*5/4 + 80
 
 func TestMemoryOfTheClosedIsBounded(t *testing.T) {
 	r := NewWith("k5dfau6e5kgemg63i", Options{History: Bounds{Changes: 1}})
@@ -194,7 +194,7 @@ func TestMemoryOfTheClosedIsBounded(t *testing.T) {
 	if took > closedMost*bytesPerClosed {
 		t.Errorf("each takes %d bytes, want at most %d", took/closedMost, bytesPerClosed)
 	}
-	if n := len(r.closed.slots); n != closedMost {
+	if n := len(r.closed.lives); n != closedMost {
 		t.Errorf("%d ordinary ones fit", n)
 	}
 }

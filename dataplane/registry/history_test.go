@@ -30,8 +30,11 @@ func TestSizesAreThoseThatAreCounted(t *testing.T) {
 	if got := reflect.TypeFor[change]().Size(); got != changeBytes {
 		t.Errorf("a change takes %d bytes, counted as %d", got, changeBytes)
 	}
-	if got := reflect.TypeFor[Entry]().Size() + reflect.TypeFor[ended]().Size(); got != endedBytes {
+	if got := reflect.TypeFor[left]().Size(); got != endedBytes {
 		t.Errorf("what is left of a connection takes %d bytes, counted as %d", got, endedBytes)
+	}
+	if got := reflect.TypeFor[life]().Size(); got != lifeBytes {
+		t.Errorf("what is remembered of one takes %d bytes, counted as %d", got, lifeBytes)
 	}
 }
 
@@ -108,7 +111,7 @@ func TestChangesAreThoseOfTheModel(t *testing.T) {
 			default:
 				last := &dataplanev1alpha1.Connection{UserAgent: string(live[i].connection.(blank)), Phase: dataplanev1alpha1.Phase_PHASE_CLOSING}
 				c := naiveChange{
-					kind: Deleted, sequence: live[i].id.sequence, phase: last.Phase, bytes: changeBytes + endedBytes + len(last.UserAgent) + 2, // its phase
+					kind: Deleted, sequence: live[i].id.sequence, phase: last.Phase, bytes: changeBytes + endedBytes + len(last.UserAgent) + 3, // its phase, and no time
 				}
 				r.RemoveAs(live[i].id, last)
 				m.note(wall, c)

@@ -41,9 +41,9 @@ func ordinary() *dataplanev1alpha1.Connection {
 const bytesPerConnection = 48 + 16*5/4 + 3
 
 // bytesPerPast bounds what the history keeps of an ordinary connection that came and
-// went: four changes (32 each), what is left of it (80), and the 83 bytes of its
-// last state that nobody else has in common with it (96).
-const bytesPerPast = 4*32 + 80 + 96 + 4
+// went: four changes (32 each), what is left of it (80), and what of its last state
+// nobody else has in common with it (64).
+const bytesPerPast = 4*32 + 80 + 64 + 4
 
 func TestMemoryOfAMillionConnectionsIsBounded(t *testing.T) {
 	const n = 1_000_000

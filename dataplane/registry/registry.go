@@ -115,9 +115,9 @@ func (r *Registry) RemoveAs(id ID, last *dataplanev1alpha1.Connection) {
 	}
 	stamp := r.clock.Tick()
 	left.stamp.Store(int64(stamp))
-	r.history.end(stamp, e, left, last)
+	r.history.end(stamp, e, &left.Entry, last)
 	if last.GetEnd() != nil {
-		r.rememberLocked(left)
+		r.rememberLocked(life{id.sequence, stamp, left.ended})
 	}
 	r.notedLocked(stamp)
 }
