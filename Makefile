@@ -35,8 +35,12 @@ api_packages = ./test/...
 ##@ Build
 
 .PHONY: build
-build: ## Build the commands into bin/
+build: plugin ## Build the commands into bin/
 	go run ./hack/images -version '$(VERSION)' -archives=false
+
+.PHONY: plugin
+plugin: ## Build bin/kubectl-ws, the plugin of kubectl, for this machine
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/kubectl-ws ./cmd/kubectl-ws
 
 .PHONY: images
 images: ## Pack bin/images/{operator,apiserver,dataplane,echo}.tar without a container engine
@@ -66,9 +70,9 @@ verify: generate ## Generate again and fail where the tree is not what was commi
 	@[[ -z "$$(git status --porcelain -- $(generated))" ]] || { git --no-pager diff -- $(generated); git status --short -- $(generated); echo 'these are not what is committed' >&2; exit 1; }
 
 .PHONY: lint
-lint: ## Run golangci-lint with the linters of .golangci.yml, the import rule among them; the data plane must build everywhere
+lint: ## Run golangci-lint with the linters of .golangci.yml, the import rule among them; data plane and plugin must build everywhere
 	$(golangci) run ./...
-	for os in darwin windows; do GOOS=$$os go vet ./dataplane/... ./cmd/dataplane; done
+	for os in darwin windows; do GOOS=$$os go vet ./dataplane/... ./cmd/dataplane ./cmd/kubectl-ws/...; done
 
 ##@ Cluster
 
@@ -116,7 +120,7 @@ test-api: ## Tests against a real etcd and kube-apiserver
 	assets=$$(hack/cluster assets) && KUBEBUILDER_ASSETS=$$assets go test -timeout 15m $(run) $(api_packages)
 
 .PHONY: test-e2e
-test-e2e: images ## Tests on a cluster of its own, which is removed afterwards
+test-e2e: images plugin ## Tests on a cluster of its own, which is removed afterwards
 	CLUSTER_NAME='$(TEST_CLUSTER_NAME)' RUN='$(RUN)' test/e2e/run
 
 .PHONY: sim

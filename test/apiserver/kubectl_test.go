@@ -73,6 +73,7 @@ func TestKubectl(t *testing.T) {
 	t.Run("closed", c.closed)
 	t.Run("rights", c.rights(want[0]))
 	t.Run("tokens", c.tokens)
+	t.Run("plugin", c.plugin)
 	t.Run("silent pods", c.silence)
 	t.Run("new certificates", func(t *testing.T) {
 		before := c.served()
