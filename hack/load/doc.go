@@ -8,7 +8,7 @@
 //
 // Each client sends numbered messages and checks that they come back whole, in
 // order and once. A line each second says how it goes. At the end (of
-// --duration, or on SIGINT or SIGTERM) the clients stop sending, wait for the
-// echoes that are outstanding, and close with code 1000. Package fleet has the
-// clients; this command has flags and words.
+// --duration, on SIGINT or SIGTERM, or when no client is left) the clients stop
+// sending, wait for the echoes that are outstanding, and close with code 1000.
+// Package fleet has the clients; this command has flags and words.
 package main

@@ -69,8 +69,8 @@ func run(ctx context.Context, f flags, out io.Writer) error {
 	if f.report != "" {
 		errs = append(errs, write(f.report, report))
 	}
-	if f.expectOpen {
-		errs = append(errs, report.CheckOpen())
+	if f.expectOpen && report.CheckOpen() != nil {
+		errs = append(errs, fleet.ErrClosed) // The summary has said which and why.
 	}
 	if f.expectAll {
 		errs = append(errs, report.CheckAll())
@@ -78,35 +78,49 @@ func run(ctx context.Context, f flags, out io.Writer) error {
 	return errors.Join(errs...)
 }
 
-// watch prints a line each second until ctx ends, and one for each client that was
-// closed since the last, as that client tells it.
+// watch prints a line each second until ctx ends or no client is left, and one for
+// each client that was closed since the last, as that client tells it.
 func watch(ctx context.Context, clients *fleet.Fleet, out io.Writer) {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
-	told := map[int]bool{}
+	told := told{closed: map[int]bool{}, failures: map[string]bool{}}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-second.C:
 			totals := clients.Totals()
-			if totals.ClosedEarly > len(told) {
-				tell(clients.Report(), told, out)
+			if totals.ClosedEarly > len(told.closed) || totals.Failed > told.failed {
+				told.tell(clients.Report(), out)
 			}
 			fmt.Fprintln(out, now.Format(time.TimeOnly), totals)
+			if totals.Over {
+				return
+			}
 		}
 	}
 }
 
-// tell prints a line for each client that was closed and is not in told yet.
-func tell(r *fleet.Report, told map[int]bool, out io.Writer) {
+// told is what was printed before.
+type told struct {
+	closed   map[int]bool
+	failures map[string]bool
+	failed   int
+}
+
+// tell prints a line for each client that was closed since it was last called, and
+// one for each new reason why clients were not let in.
+func (t *told) tell(r *fleet.Report, out io.Writer) {
+	t.failed = r.Totals.Failed
 	for _, record := range r.Records {
-		if !record.Early || told[record.Number] {
-			continue
+		switch at := record.Closed.Format(time.TimeOnly); {
+		case record.Failure != "" && !t.failures[record.Failure]:
+			t.failures[record.Failure] = true
+			fmt.Fprintf(out, "%s client %d: %s\n", at, record.Number, record.Failure)
+		case record.Early && !t.closed[record.Number]:
+			t.closed[record.Number] = true
+			fmt.Fprintf(out, "%s client %d, connection %s: closed with code %d %q\n", at, record.Number, record.ID, record.Code, record.Reason)
 		}
-		told[record.Number] = true
-		fmt.Fprintf(out, "%s client %d, connection %s: closed with code %d %q\n",
-			record.Closed.Format(time.TimeOnly), record.Number, record.ID, record.Code, record.Reason)
 	}
 }
 
@@ -130,7 +144,7 @@ func summarize(r *fleet.Report, out io.Writer) {
 	for _, record := range r.Records {
 		switch {
 		case record.Failure != "":
-			ends[end{by: "handshake", reason: record.Failure}]++
+			ends[end{by: "not opened", reason: record.Failure}]++
 		case record.Early:
 			ends[end{by: "closed early", code: record.Code, reason: record.Reason}]++
 		default:
@@ -141,6 +155,10 @@ func summarize(r *fleet.Report, out io.Writer) {
 		return cmp.Or(cmp.Compare(ends[b], ends[a]), cmp.Compare(a.by, b.by), cmp.Compare(a.code, b.code), cmp.Compare(a.reason, b.reason))
 	}
 	for _, e := range slices.SortedFunc(maps.Keys(ends), most)[:min(len(ends), 10)] {
+		if e.code == 0 { // A failed handshake, which has no code.
+			fmt.Fprintf(out, "  end          %d x %s: %s\n", ends[e], e.by, e.reason)
+			continue
+		}
 		fmt.Fprintf(out, "  end          %d x %s %d %q\n", ends[e], e.by, e.code, e.reason)
 	}
 }

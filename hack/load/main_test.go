@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,19 +73,58 @@ func TestRunPrintsASummaryAndWritesTheRecord(t *testing.T) {
 	}
 }
 
-func TestWhoWasClosedIsToldOnce(t *testing.T) {
+func TestWhatHappenedToClientsIsToldOnce(t *testing.T) {
 	report := &fleet.Report{Records: []fleet.Record{
 		{Number: 0, ID: "p-0"},
 		{Number: 1, ID: "p-1", Early: true, Code: 4001, Reason: "moved"},
 		{Number: 2, ID: "p-2", Code: 1000},
+		{Number: 3, Failure: "refused with 403"},
+		{Number: 4, Failure: "refused with 403"},
 	}}
-	told := map[int]bool{}
-	for _, want := range []string{"client 1, connection p-1: closed with code 4001 \"moved\"\n", ""} {
+	told := told{closed: map[int]bool{}, failures: map[string]bool{}}
+	for _, want := range [][]string{{"client 1, connection p-1: closed with code 4001 \"moved\"", "client 3: refused with 403"}, nil} {
 		var out bytes.Buffer
-		tell(report, told, &out)
-		// The line begins with the time.
-		if got := out.String(); !strings.HasSuffix(got, want) || strings.Count(got, "\n") != strings.Count(want, "\n") {
+		told.tell(report, &out)
+		var got []string
+		for line := range strings.Lines(out.String()) {
+			_, text, _ := strings.Cut(strings.TrimSpace(line), " ") // It begins with the time.
+			got = append(got, text)
+		}
+		if !slices.Equal(got, want) {
 			t.Errorf("it says %q, want %q", got, want)
+		}
+	}
+}
+
+// Without --duration, and with nobody who would interrupt it.
+func TestRunEndsWhenNoClientIsLeftAndSaysWhy(t *testing.T) {
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "this origin is not allowed", http.StatusForbidden)
+	}))
+	t.Cleanup(refusing.Close)
+	closing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		upgrader := websocket.Upgrader{}
+		conn, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		_ = conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(4001, "go"), time.Now().Add(time.Minute))
+		_ = conn.Close()
+	}))
+	t.Cleanup(closing.Close)
+	for url, want := range map[string]string{
+		refusing.URL: `2 x not opened: refused with 403 Forbidden "this origin is not allowed"`,
+		closing.URL:  `2 x closed early 4001 "go"`,
+	} {
+		f := flags{expectOpen: true}
+		f.URL, f.Connections = "ws"+strings.TrimPrefix(url, "http"), 2
+		var out bytes.Buffer
+		err := run(t.Context(), f, &out)
+		if !errors.Is(err, fleet.ErrClosed) || !strings.Contains(out.String(), want) {
+			t.Errorf("run returned %v, and says\n%s, want %s", err, &out, want)
+		}
+		if strings.Contains(err.Error(), "403") {
+			t.Errorf("the error repeats what the summary says: %v", err)
 		}
 	}
 }

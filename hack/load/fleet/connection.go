@@ -4,9 +4,11 @@
 package fleet
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -53,10 +55,7 @@ func (c *connection) open(ctx context.Context) *websocket.Conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
-		if response != nil {
-			err = fmt.Errorf("%w: %s", err, response.Status)
-		}
-		c.failure, c.ended = err, time.Now()
+		c.failure, c.ended = failure(response, err), time.Now()
 		close(c.over)
 		return nil
 	}
@@ -64,6 +63,19 @@ func (c *connection) open(ctx context.Context) *websocket.Conn {
 	conn.SetPingHandler(c.ponged)
 	go c.read(conn)
 	return conn
+}
+
+// failure is why there was no handshake, with what the peer has to say to that.
+func failure(response *http.Response, err error) error {
+	if response == nil {
+		return err
+	}
+	// Dial has read what there is of it, up to 1 KiB.
+	body, _ := io.ReadAll(response.Body)
+	if body = bytes.TrimSpace(body); len(body) == 0 {
+		return fmt.Errorf("refused with %s: %w", response.Status, err)
+	}
+	return fmt.Errorf("refused with %s %q: %w", response.Status, body, err)
 }
 
 // ponged answers a ping. An answer that cannot be written is no reason to stop

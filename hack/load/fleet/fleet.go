@@ -215,6 +215,6 @@ func (f *Fleet) part(ctx context.Context) {
 
 // ErrClosed and ErrLost are what Check finds.
 var (
-	ErrClosed = errors.New("connections were closed")
+	ErrClosed = errors.New("connections were closed or never opened")
 	ErrLost   = errors.New("messages were lost, doubled, out of order or foreign")
 )

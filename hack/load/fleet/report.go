@@ -20,6 +20,8 @@ type Totals struct {
 	// ended before the fleet closed them.
 	Open        int `json:"open"`
 	ClosedEarly int `json:"closedEarly"`
+	// Over is true where nobody is connected, and nobody will be.
+	Over bool `json:"over"`
 	// EarlyCode is the close code of one of those, 0 where there is none.
 	EarlyCode int `json:"earlyCode,omitempty"`
 
@@ -96,6 +98,7 @@ func (f *Fleet) Totals() Totals {
 		echoes.merge(&c.delays)
 		c.mu.Unlock()
 	}
+	t.Over = t.Open == 0 && t.Opened+t.Failed == t.Wanted
 	t.Median, t.P99, t.Longest = echoes.quantile(0.5), echoes.quantile(0.99), echoes.longest
 	return t
 }
