@@ -13,8 +13,9 @@ package v1alpha1
 type Settings struct {
 	// connectionLostTimeout is the time in seconds after which a leg (client or
 	// upstream) that sent no byte is considered lost; a ping is sent after half
-	// of it. 0 switches the detection off. Range 0 to 86400, built in 60.
-	// A change takes effect at once, on live connections.
+	// of it, or up to a tenth of it earlier, so that not all are pinged at once.
+	// 0 switches the detection off. Range 0 to 86400, built in 60. A change takes
+	// effect at once, on live connections.
 	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 86400",messageExpression="'connectionLostTimeout is %d, must be 0 to 86400 seconds'.format([self])"
 	// +optional
 	ConnectionLostTimeout *int32 `json:"connectionLostTimeout,omitempty"`

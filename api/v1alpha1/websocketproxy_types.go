@@ -26,7 +26,7 @@ import (
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",messageExpression="'metadata.name is %s, must be a DNS label (RFC 1035: lower-case letters, digits and hyphens, starting with a letter, ending with a letter or digit) of at most 40 characters'.format([self.metadata.name])"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",messageExpression="'metadata.name is %s, must be a DNS label (RFC 1035: lower-case letters, digits and hyphens, starting with a letter, ending with a letter or digit) of at most 40 characters'.format([self.metadata.name])",fieldPath=".metadata"
 type WebSocketProxy struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional

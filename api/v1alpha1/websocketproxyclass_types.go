@@ -30,7 +30,7 @@ func (c *WebSocketProxyClass) IsDefault() bool {
 // +kubebuilder:printcolumn:name="Pods",type=integer,JSONPath=`.status.pods`
 // +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.spec.image`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",messageExpression="'metadata.name is %s, must have at most 63 characters'.format([self.metadata.name])"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",messageExpression="'metadata.name is %s, must have at most 63 characters'.format([self.metadata.name])",fieldPath=".metadata"
 type WebSocketProxyClass struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional

@@ -88,10 +88,13 @@ func TestInvalidManifestsAreRefusedWithTheFieldNamed(t *testing.T) {
 			}
 			m.Refused(t, err.Error())
 			// One mistake is one error, in one way of saying it, but for what
-			// Kubernetes itself says of every object: its name, its scale, and that
-			// it did not look further.
+			// Kubernetes itself says of every object: its name, its scale, and, of no
+			// field, that it did not look further.
 			said := 0
 			for _, cause := range status.Status().Details.Causes {
+				if cause.Field == "<nil>" && !strings.Contains(cause.Message, "some validation rules were not checked") {
+					t.Errorf("it does not say which field: %v", err)
+				}
 				if cause.Field != "<nil>" && cause.Field != "metadata.name" && cause.Field != ".spec.replicas" {
 					said++
 				}
