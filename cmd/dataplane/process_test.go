@@ -184,7 +184,7 @@ func TestItRunsFromAManifestWithoutKubernetes(t *testing.T) {
 	}
 	_, body := r.get(t, "/metrics")
 	for _, sample := range []string{
-		"wsproxy_connections 1", "wsproxy_connections_opened_total 1", `wsproxy_handshakes_total{code="101"} 1`,
+		"wsproxy_connections 1", "wsproxy_connections_opened_total 1", `wsproxy_handshakes_total{code="101",reason="Accepted"} 1`,
 		`wsproxy_messages_total{direction="from_client"} 1`, `wsproxy_messages_total{direction="from_upstream"} 1`, `wsproxy_build_info{version="dev"} 1`,
 	} {
 		if !strings.Contains(body, sample+"\n") {

@@ -21,12 +21,12 @@ import (
 func Check(r *http.Request, cfg *config.Config) *Refusal {
 	t, err := target(r.RequestURI)
 	if err != nil {
-		return Refuse(http.StatusBadRequest, "%v", err)
+		return Refuse(http.StatusBadRequest, ReasonMalformed, "%v", err)
 	}
 	// A prefix is served in the spelling of the manifest and in any that means
 	// the same.
 	if !cfg.PathServed(pathOf(t)) && !cfg.PathServed(segments(t)) {
-		return Refuse(http.StatusNotFound, "no WebSocket is served under this path")
+		return Refuse(http.StatusNotFound, ReasonPathNotServed, "no WebSocket is served under this path")
 	}
 	for _, check := range []func(*http.Request) *Refusal{checkUpgrade, checkMessage, checkFields} {
 		if refusal := check(r); refusal != nil {
@@ -34,7 +34,7 @@ func Check(r *http.Request, cfg *config.Config) *Refusal {
 		}
 	}
 	if origins := r.Header["Origin"]; len(origins) > 0 && !cfg.OriginAllowed(origins[0]) {
-		return Refuse(http.StatusForbidden, "this origin is not allowed")
+		return Refuse(http.StatusForbidden, ReasonOriginNotAllowed, "this origin is not allowed")
 	}
 	return nil
 }
@@ -44,19 +44,19 @@ func checkUpgrade(r *http.Request) *Refusal {
 	upgrade := hasToken(r.Header["Upgrade"], "websocket")
 	switch versions := r.Header[headerVersion]; {
 	case !upgrade:
-		return upgradeRequired("this is a WebSocket endpoint")
+		return upgradeRequired(ReasonNotWebSocket, "this is a WebSocket endpoint")
 	case r.ProtoMajor != 1 || r.ProtoMinor == 0:
-		return Refuse(http.StatusHTTPVersionNotSupported,
+		return Refuse(http.StatusHTTPVersionNotSupported, ReasonUnsupportedVersion,
 			"the WebSocket handshake needs HTTP/1.1, this request is HTTP/%d.%d", r.ProtoMajor, r.ProtoMinor)
 	case len(versions) != 1 || trim(versions[0]) != "13":
-		return upgradeRequired("Sec-WebSocket-Version must be 13")
+		return upgradeRequired(ReasonUnsupportedVersion, "Sec-WebSocket-Version must be 13")
 	default:
 		return nil
 	}
 }
 
-func upgradeRequired(text string) *Refusal {
-	refusal := Refuse(http.StatusUpgradeRequired, "%s", text)
+func upgradeRequired(reason Reason, text string) *Refusal {
+	refusal := Refuse(http.StatusUpgradeRequired, reason, "%s", text)
 	refusal.Header.Set("Upgrade", "websocket")
 	refusal.Header.Set("Connection", "Upgrade")
 	refusal.Header.Set(headerVersion, "13")
@@ -68,11 +68,11 @@ func upgradeRequired(text string) *Refusal {
 func checkMessage(r *http.Request) *Refusal {
 	switch {
 	case r.Method != http.MethodGet:
-		return Refuse(http.StatusBadRequest, "the method of a WebSocket handshake must be GET")
+		return Refuse(http.StatusBadRequest, ReasonMalformed, "the method of a WebSocket handshake must be GET")
 	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
-		return Refuse(http.StatusBadRequest, "a WebSocket handshake must not have a body")
+		return Refuse(http.StatusBadRequest, ReasonMalformed, "a WebSocket handshake must not have a body")
 	case r.Host == "":
-		return Refuse(http.StatusBadRequest, "the Host header must not be empty")
+		return Refuse(http.StatusBadRequest, ReasonMalformed, "the Host header must not be empty")
 	default:
 		return nil
 	}
@@ -81,13 +81,13 @@ func checkMessage(r *http.Request) *Refusal {
 func checkFields(r *http.Request) *Refusal {
 	switch keys := r.Header[headerKey]; {
 	case !hasToken(r.Header["Connection"], "upgrade"):
-		return Refuse(http.StatusBadRequest, "the Connection header must hold the token Upgrade")
+		return Refuse(http.StatusBadRequest, ReasonMalformed, "the Connection header must hold the token Upgrade")
 	case len(keys) != 1:
-		return Refuse(http.StatusBadRequest, "there must be one Sec-WebSocket-Key header, there are %d", len(keys))
+		return Refuse(http.StatusBadRequest, ReasonMalformed, "there must be one Sec-WebSocket-Key header, there are %d", len(keys))
 	case !isKey(trim(keys[0])):
-		return Refuse(http.StatusBadRequest, "Sec-WebSocket-Key must be 16 bytes in base64")
+		return Refuse(http.StatusBadRequest, ReasonMalformed, "Sec-WebSocket-Key must be 16 bytes in base64")
 	case len(r.Header["Origin"]) > 1:
-		return Refuse(http.StatusBadRequest, "there must be at most one Origin header, there are %d", len(r.Header["Origin"]))
+		return Refuse(http.StatusBadRequest, ReasonMalformed, "there must be at most one Origin header, there are %d", len(r.Header["Origin"]))
 	default:
 		return nil
 	}

@@ -4,12 +4,18 @@
 package handshake
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"testing"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
+
+// reasons are those that a status has most often.
+var reasons = map[int]Reason{
+	400: ReasonMalformed, 403: ReasonOriginNotAllowed, 404: ReasonPathNotServed, 426: ReasonNotWebSocket, 505: ReasonUnsupportedVersion,
+}
 
 func TestCheckRefusesWhatIsNoHandshake(t *testing.T) {
 	for _, c := range []struct {
@@ -18,6 +24,7 @@ func TestCheckRefusesWhatIsNoHandshake(t *testing.T) {
 		add     string
 		status  int // 0: not refused
 		says    string
+		reason  Reason // empty: what the status says
 	}{
 		{name: "the example of RFC 6455"},
 		{name: "tokens in any case and in lists", replace: []string{"Upgrade: websocket", "Upgrade: h2c, WebSocket", "Connection: Upgrade", "Connection: keep-alive,\tUPGRADE"}},
@@ -30,9 +37,9 @@ func TestCheckRefusesWhatIsNoHandshake(t *testing.T) {
 		{name: "plain POST", replace: []string{"GET ", "POST ", "Upgrade: websocket\n", ""}, status: 426, says: "WebSocket"},
 		{name: "upgrade to something else", replace: []string{"Upgrade: websocket", "Upgrade: h2c"}, status: 426, says: "WebSocket"},
 		{name: "part of a token", replace: []string{"Upgrade: websocket", "Upgrade: websocketx"}, status: 426, says: "WebSocket"},
-		{name: "version 8", replace: []string{"Version: 13", "Version: 8"}, status: 426, says: "Sec-WebSocket-Version"},
-		{name: "no version", replace: []string{"Sec-WebSocket-Version: 13\n", ""}, status: 426, says: "Sec-WebSocket-Version"},
-		{name: "two versions", add: "Sec-WebSocket-Version: 13\n", status: 426, says: "Sec-WebSocket-Version"},
+		{name: "version 8", replace: []string{"Version: 13", "Version: 8"}, status: 426, says: "Sec-WebSocket-Version", reason: ReasonUnsupportedVersion},
+		{name: "no version", replace: []string{"Sec-WebSocket-Version: 13\n", ""}, status: 426, says: "Sec-WebSocket-Version", reason: ReasonUnsupportedVersion},
+		{name: "two versions", add: "Sec-WebSocket-Version: 13\n", status: 426, says: "Sec-WebSocket-Version", reason: ReasonUnsupportedVersion},
 		{name: "HTTP/1.0", replace: []string{"HTTP/1.1", "HTTP/1.0"}, status: 505, says: "HTTP/1.0"},
 
 		{name: "POST", replace: []string{"GET ", "POST "}, status: 400, says: "GET"},
@@ -58,6 +65,9 @@ func TestCheckRefusesWhatIsNoHandshake(t *testing.T) {
 			text := strings.NewReplacer(c.replace...).Replace(opening) + c.add
 			refusal := Check(parse(t, text, "192.0.2.1:5000"), compile(t, nil))
 			expectRefusal(t, refusal, c.status, c.says)
+			if refusal != nil && refusal.Reason != cmp.Or(c.reason, reasons[c.status]) {
+				t.Errorf("the reason is %s", refusal.Reason)
+			}
 		})
 	}
 }
@@ -91,7 +101,7 @@ func TestCheckServesPathsByWholeSegments(t *testing.T) {
 		"http://server.example.com": false, "/Chat": false,
 	} {
 		refusal := Check(parse(t, strings.Replace(opening, "/chat", path, 1), "192.0.2.1:5000"), cfg)
-		if served != (refusal == nil) || refusal != nil && refusal.Status != http.StatusNotFound {
+		if served != (refusal == nil) || refusal != nil && (refusal.Status != http.StatusNotFound || refusal.Reason != ReasonPathNotServed) {
 			t.Errorf("%s: %v, want served %v, else 404", path, refusal, served)
 		}
 	}
@@ -110,7 +120,7 @@ func TestCheckHoldsBrowsersToAllowedOrigins(t *testing.T) {
 		"Origin: https://shop.example https://evil.example\n": false,
 	} {
 		refusal := Check(parse(t, opening+origin, "192.0.2.1:5000"), cfg)
-		if allowed != (refusal == nil) || refusal != nil && refusal.Status != http.StatusForbidden {
+		if allowed != (refusal == nil) || refusal != nil && (refusal.Status != http.StatusForbidden || refusal.Reason != ReasonOriginNotAllowed) {
 			t.Errorf("%q: %v, want allowed %v, else 403", origin, refusal, allowed)
 		}
 	}

@@ -17,6 +17,8 @@ import (
 type Refusal struct {
 	// Status is the status code, 400 or higher.
 	Status int
+	// Reason is why, for log and metrics.
+	Reason Reason
 	// Header is what the answer carries besides what Write and WriteTo add:
 	// Content-Type, Content-Length, Cache-Control and X-Content-Type-Options.
 	Header http.Header
@@ -25,14 +27,14 @@ type Refusal struct {
 }
 
 // Refuse returns a refusal that says why.
-func Refuse(status int, format string, args ...any) *Refusal {
-	return &Refusal{Status: status, Header: http.Header{}, Body: fmt.Sprintf(format, args...)}
+func Refuse(status int, reason Reason, format string, args ...any) *Refusal {
+	return &Refusal{Status: status, Reason: reason, Header: http.Header{}, Body: fmt.Sprintf(format, args...)}
 }
 
 // RefuseFor returns a refusal that tells the client when to come again: after
 // the duration, rounded up to seconds, at least one.
-func RefuseFor(status int, after time.Duration, format string, args ...any) *Refusal {
-	refusal := Refuse(status, format, args...)
+func RefuseFor(status int, reason Reason, after time.Duration, format string, args ...any) *Refusal {
+	refusal := Refuse(status, reason, format, args...)
 	seconds := max(1, int64((after+time.Second-1)/time.Second))
 	refusal.Header.Set("Retry-After", strconv.FormatInt(seconds, 10))
 	return refusal

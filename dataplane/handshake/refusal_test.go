@@ -14,7 +14,7 @@ import (
 )
 
 func TestRefusalIsTheSameThroughServerAndRawConnection(t *testing.T) {
-	refusal := upgradeRequired("this is a WebSocket endpoint")
+	refusal := upgradeRequired(ReasonNotWebSocket, "this is a WebSocket endpoint")
 	recorder := httptest.NewRecorder()
 	refusal.Write(recorder)
 
@@ -51,7 +51,7 @@ func TestRefusalIsTheSameThroughServerAndRawConnection(t *testing.T) {
 
 func TestRefuseForRoundsUpToSeconds(t *testing.T) {
 	for after, want := range map[time.Duration]string{0: "1", time.Millisecond: "1", time.Second: "1", 1001 * time.Millisecond: "2"} {
-		if got := RefuseFor(http.StatusServiceUnavailable, after, "full").Header.Get("Retry-After"); got != want {
+		if got := RefuseFor(http.StatusServiceUnavailable, ReasonMaxConnections, after, "full").Header.Get("Retry-After"); got != want {
 			t.Errorf("%v: Retry-After is %q, want %q", after, got, want)
 		}
 	}
@@ -72,7 +72,7 @@ func (w *timed) SetWriteDeadline(t time.Time) error {
 
 func TestARefusalWaitsForNoClientForEver(t *testing.T) {
 	w := &timed{ResponseRecorder: httptest.NewRecorder()}
-	Refuse(http.StatusNotFound, "nothing here").Write(w)
+	Refuse(http.StatusNotFound, ReasonPathNotServed, "nothing here").Write(w)
 	if left := time.Until(w.deadline); left <= 0 || left > writeTimeout {
 		t.Errorf("a client that reads nothing has %v, want up to %v", left, writeTimeout)
 	}

@@ -83,8 +83,8 @@ func New(sources Sources) *Metrics {
 		}),
 		handshakes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "wsproxy_handshakes_total",
-			Help: "Answers to handshakes of clients, by HTTP status code.",
-		}, []string{"code"}),
+			Help: "Answers to handshakes of clients, by HTTP status code, which is the upstream's where that refused, and why; 499 is a client that left before.",
+		}, []string{"code", "reason"}),
 	}
 	m.traffic = map[Direction]traffic{}
 	for _, from := range [...]Direction{FromClient, FromUpstream} {
@@ -141,8 +141,11 @@ func (m *Metrics) Closed(by, cause string) { m.closed.WithLabelValues(by, cause)
 // Reconnected counts a lost upstream that was replaced.
 func (m *Metrics) Reconnected() { m.reconnects.Inc() }
 
-// Handshake counts the answer to a client's handshake.
-func (m *Metrics) Handshake(code int) { m.handshakes.WithLabelValues(strconv.Itoa(code)).Inc() }
+// Handshake counts the answer to a client's handshake. The reason is a word of a
+// short list, and never anything that a client or an upstream has said.
+func (m *Metrics) Handshake(code int, reason string) {
+	m.handshakes.WithLabelValues(strconv.Itoa(code), reason).Inc()
+}
 
 // AddTraffic counts what a connection relayed since it was last asked. Call it
 // when the connection closes and, for those that live, before a scrape; neither

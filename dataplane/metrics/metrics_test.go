@@ -49,8 +49,9 @@ func TestScrapeShowsWhatWasCounted(t *testing.T) {
 	m.Closed("Network", "UpstreamLost")
 	m.Closed("Network", "UpstreamLost")
 	m.Reconnected()
-	m.Handshake(101)
-	m.Handshake(426)
+	m.Handshake(101, "Accepted")
+	m.Handshake(426, "NotWebSocket")
+	m.Handshake(426, "UnsupportedVersion")
 	m.AddTraffic(metrics.FromClient, 2, 30)
 	m.AddTraffic(metrics.FromUpstream, 1, 10)
 
@@ -65,8 +66,9 @@ func TestScrapeShowsWhatWasCounted(t *testing.T) {
 		`wsproxy_connections_closed_total{by="Network",cause="UpstreamLost"} 2`,
 		`wsproxy_connections_opened_total 1`,
 		`wsproxy_draining 1`,
-		`wsproxy_handshakes_total{code="101"} 1`,
-		`wsproxy_handshakes_total{code="426"} 1`,
+		`wsproxy_handshakes_total{code="101",reason="Accepted"} 1`,
+		`wsproxy_handshakes_total{code="426",reason="NotWebSocket"} 1`,
+		`wsproxy_handshakes_total{code="426",reason="UnsupportedVersion"} 1`,
 		`wsproxy_messages_total{direction="from_client"} 2`,
 		`wsproxy_messages_total{direction="from_upstream"} 1`,
 		`wsproxy_reconnect_memory_bytes 50`,

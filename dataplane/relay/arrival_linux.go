@@ -155,8 +155,7 @@ func (a *arrival) handOverTo(read []byte, o *opening, up int) {
 		conn, err := socket.Conn(fd, noRoom())
 		if err != nil {
 			o.abandon()
-			a.server.Metrics.Handshake(http.StatusServiceUnavailable)
-			a.server.Logger.Error(err, "accepting a client failed")
+			a.server.notOpened(http.StatusServiceUnavailable, handshake.ReasonNoDescriptors, "client", a.from.Addr().String(), "detail", err.Error())
 			return
 		}
 		h.Conn = conn
@@ -224,7 +223,7 @@ func (a *arrival) dial() {
 		a.fail(stage, *cause)
 		return
 	case g.Left(core.Client):
-		a.lose("client left before it was answered")
+		a.drop(statusClientGone, handshake.ReasonClientLost)
 		return
 	case g.Deadline() <= g.Now():
 		a.fail(stage, context.DeadlineExceeded)
@@ -302,16 +301,16 @@ func (a *arrival) switchOver(b []byte, end int) {
 	// What came before the upstream's answer was an event before it, too.
 	if g.Fresh(core.Client) && g.Waiting(core.Client) > 0 {
 		var refusal bytes.Buffer
-		_, _ = handshake.Refuse(http.StatusBadRequest, "%s", errEarlyBytes).WriteTo(&refusal) // It takes everything.
-		_, _ = g.Send(core.Client, refusal.Bytes())                                           // As good as it goes.
-		a.drop(http.StatusBadRequest, "connection not opened", "code", http.StatusBadRequest, "error", errEarlyBytes.Error())
+		_, _ = earlyBytes().WriteTo(&refusal)       // It takes everything.
+		_, _ = g.Send(core.Client, refusal.Bytes()) // As good as it goes.
+		a.drop(http.StatusBadRequest, handshake.ReasonEarlyBytes)
 		return
 	}
 	if n, err := g.Send(core.Client, answer); n < len(answer) {
-		a.drop(statusClientGone, "connection not opened", "code", statusClientGone, "error", fmt.Sprint("write: ", err))
+		a.drop(statusClientGone, handshake.ReasonClientLost, "detail", fmt.Sprint("write: ", err))
 		return
 	}
-	c.server.Metrics.Handshake(http.StatusSwitchingProtocols)
+	c.server.accepted()
 	up := &upstream.Upstream{Address: a.plain.Address, Response: header, Agreement: agreed, Release: a.plain.Release}
 	if end < len(b) {
 		up.Early = bytes.Clone(b[end:])
@@ -324,13 +323,9 @@ func (a *arrival) switchOver(b []byte, end int) {
 	k.Run()
 }
 
-// lose ends what a client has left.
-func (a *arrival) lose(message string) { a.drop(statusClientGone, message) }
-
 // drop ends a connection that was not opened.
-func (a *arrival) drop(code int, message string, fields ...any) {
-	a.server.Metrics.Handshake(code)
-	a.conn.log(message, fields...)
+func (a *arrival) drop(code int, reason handshake.Reason, fields ...any) {
+	a.conn.notOpened(code, reason, fields...)
 	a.guest.Leave()
 	a.plain.Release()
 	a.conn.abandon()

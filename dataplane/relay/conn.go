@@ -76,6 +76,14 @@ type endedError struct {
 
 func (e *endedError) Error() string { return e.reason }
 
+// refusalReason is why its client was refused.
+func (e *endedError) refusalReason() handshake.Reason {
+	if e.end.Cause == core.CauseDisconnected {
+		return handshake.ReasonDisconnected
+	}
+	return handshake.ReasonDrained // or cut off
+}
+
 func newConn(s *Server, r *http.Request, client netip.Addr, cancel context.CancelCauseFunc) *conn {
 	s.Churned()
 	return &conn{

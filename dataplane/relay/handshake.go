@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/wsproxy/wsproxy/dataplane/config"
 	"github.com/wsproxy/wsproxy/dataplane/handshake"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
 	"github.com/wsproxy/wsproxy/dataplane/relay/driver"
@@ -28,6 +29,10 @@ const answerTimeout = 10 * time.Second
 // errEarlyBytes says that a client spoke before it was answered.
 var errEarlyBytes = errors.New("bytes before the answer to the handshake")
 
+func earlyBytes() *handshake.Refusal {
+	return handshake.Refuse(http.StatusBadRequest, handshake.ReasonEarlyBytes, "%s", errEarlyBytes)
+}
+
 // serve answers one request: with the 101 of an upstream, with that upstream's
 // refusal, or with one of ours.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
@@ -38,16 +43,16 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	cfg := s.Config.Current()
 	refusal := handshake.Check(r, cfg)
 	if refusal == nil && s.drain.refusing.Load() {
-		refusal = handshake.RefuseFor(http.StatusServiceUnavailable, retryAfter, "this proxy is going away")
+		refusal = handshake.RefuseFor(http.StatusServiceUnavailable, handshake.ReasonDrained, retryAfter, "this proxy is going away")
 	}
 	if refusal != nil {
-		s.refuse(w, r, refusal)
+		s.refuse(w, r, cfg, refusal)
 		return
 	}
 	address := handshake.ClientIP(r, cfg)
 	err := s.Registry.Reserve(address, registry.Limits{Connections: cfg.MaxConnections, PerClient: cfg.MaxConnectionsPerClient})
 	if err != nil {
-		s.refuse(w, r, limitRefusal(err))
+		s.refuse(w, r, cfg, limitRefusal(err))
 		return
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
@@ -100,9 +105,9 @@ func (s *Server) open(ctx context.Context, w http.ResponseWriter, r *http.Reques
 
 func limitRefusal(err error) *handshake.Refusal {
 	if errors.Is(err, registry.ErrClientFull) {
-		return handshake.RefuseFor(http.StatusTooManyRequests, retryAfter, "too many connections from this client")
+		return handshake.RefuseFor(http.StatusTooManyRequests, handshake.ReasonMaxConnectionsPerClient, retryAfter, "too many connections from this client")
 	}
-	return handshake.RefuseFor(http.StatusServiceUnavailable, retryAfter, "too many connections")
+	return handshake.RefuseFor(http.StatusServiceUnavailable, handshake.ReasonMaxConnections, retryAfter, "too many connections")
 }
 
 // connect gets the client its upstream and answers it. It returns false where
@@ -121,15 +126,14 @@ func (s *Server) connect(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if err != nil {
 		_ = up.Conn.Close() // The error that counts is err.
 		up.Release()
-		code := http.StatusBadRequest
-		if !errors.Is(err, errEarlyBytes) {
-			code = statusClientGone
+		if errors.Is(err, errEarlyBytes) {
+			c.notOpened(http.StatusBadRequest, handshake.ReasonEarlyBytes)
+		} else {
+			c.notOpened(statusClientGone, handshake.ReasonClientLost, "detail", err.Error())
 		}
-		s.Metrics.Handshake(code)
-		c.log("connection not opened", "code", code, "error", err.Error())
 		return false
 	}
-	s.Metrics.Handshake(http.StatusSwitchingProtocols)
+	s.accepted()
 	c.start(up, head, func() driver.Driver { return s.drive(c, sock, up) })
 	return true
 }
@@ -141,29 +145,34 @@ const statusClientGone = 499
 // answerFailure answers a client that gets no upstream.
 func (s *Server) answerFailure(ctx context.Context, w http.ResponseWriter, r *http.Request, c *conn, err error) {
 	if refused, ok := errors.AsType[*upstream.Refused](err); ok {
-		s.Metrics.Handshake(refused.Status)
-		c.log("upstream refused", "code", refused.Status, "upstream", refused.Address)
+		c.notOpened(refused.Status, handshake.ReasonUpstreamRefused, "upstream", refused.Address)
 		if err := refused.Write(w); err != nil {
 			panic(http.ErrAbortHandler) // so that the client can tell that a part is missing
 		}
 		return
 	}
 	if ended, ok := errors.AsType[*endedError](context.Cause(ctx)); ok {
-		s.refuse(w, r, handshake.RefuseFor(http.StatusServiceUnavailable, retryAfter, "%s", ended.reason))
+		refusal := handshake.RefuseFor(http.StatusServiceUnavailable, ended.refusalReason(), retryAfter, "%s", ended.reason)
+		c.notOpened(refusal.Status, refusal.Reason, "detail", refusal.Body)
+		refusal.Write(w)
 		return
 	}
 	if r.Context().Err() != nil {
-		s.Metrics.Handshake(statusClientGone)
-		c.log("client left before it was answered")
+		c.notOpened(statusClientGone, handshake.ReasonClientLost)
 		return
 	}
-	c.log("no upstream", "error", err.Error())
-	s.refuse(w, r, upstream.Answer(err))
+	refusal := upstream.Answer(err)
+	c.notOpened(refusal.Status, refusal.Reason, "detail", said(err.Error(), maxPath))
+	refusal.Write(w)
 }
 
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, refusal *handshake.Refusal) {
-	s.Metrics.Handshake(refusal.Status)
-	s.Logger.V(1).Info("handshake refused", "code", refusal.Status, "reason", refusal.Body, "path", r.URL.Path, "client", r.RemoteAddr)
+// refuse answers a client that is not admitted.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cfg *config.Config, refusal *handshake.Refusal) {
+	fields := []any{"client", handshake.ClientIP(r, cfg).String(), "path", said(r.URL.EscapedPath(), maxPath)}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		fields = append(fields, "origin", said(origin, maxSaid))
+	}
+	s.notOpened(refusal.Status, refusal.Reason, append(fields, "detail", refusal.Body)...)
 	refusal.Write(w)
 }
 
@@ -177,7 +186,7 @@ func (s *Server) answer(w http.ResponseWriter, up *upstream.Upstream, c *conn) (
 	_ = sock.SetDeadline(time.Now().Add(answerTimeout)) // A dead socket fails the write below.
 	if left+buffered.Reader.Buffered() > 0 || tcp.InfoOf(sock).Waiting() > 0 {
 		// RFC 6455 section 4.1 has the client wait for the answer.
-		_, _ = handshake.Refuse(http.StatusBadRequest, "%s", errEarlyBytes).WriteTo(sock)
+		_, _ = earlyBytes().WriteTo(sock)
 		_ = sock.Close()
 		return nil, errEarlyBytes
 	}

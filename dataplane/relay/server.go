@@ -71,6 +71,7 @@ type Server struct {
 	drain    drain
 	drivers  drivers
 	journal  journal
+	unopened unopened
 	sends    sends
 	// ctx is that of attempts to reconnect; cancel ends them.
 	ctx    context.Context
@@ -97,6 +98,9 @@ func New(options Options) *Server {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.drivers.goroutines = options.Goroutines
 	s.drain.begun = make(chan struct{})
+	s.unopened.write = func(message string, fields []any) {
+		s.journal.add(func() { s.Logger.Info(message, fields...) })
+	}
 	s.settings.Store(s.settingsOf(s.Config.Current()))
 	s.Config.OnChange(func(_, cfg *config.Config) { s.apply(cfg) })
 	s.Metrics.BeforeScrape(func() {
@@ -136,6 +140,7 @@ func (s *Server) Close() {
 	_ = s.await(context.Background(), (*conn).abort) // This context does not end.
 	s.cancel()
 	s.drivers.close()
+	s.unopened.close()
 	s.journal.flush(s.Logger)
 }
 

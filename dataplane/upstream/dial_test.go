@@ -66,8 +66,8 @@ func TestDialRefusesBadAnswers(t *testing.T) {
 			if d.Picker.Live(address) != 0 {
 				t.Error("the failed attempt is still counted")
 			}
-			if got := Answer(err).Status; got != http.StatusBadGateway {
-				t.Errorf("the client would be told %d", got)
+			if got := Answer(err); got.Status != http.StatusBadGateway || got.Reason != handshake.ReasonUpstreamMalformed {
+				t.Errorf("the client would be told %d because of %s", got.Status, got.Reason)
 			}
 		})
 	}

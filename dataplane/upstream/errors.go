@@ -111,12 +111,29 @@ const busyRetryAfter = 5 * time.Second
 // would show the client addresses of the inside.
 func Answer(err error) *handshake.Refusal {
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-		return handshake.RefuseFor(http.StatusServiceUnavailable, busyRetryAfter, "this proxy has no room for another connection")
+		return handshake.RefuseFor(http.StatusServiceUnavailable, handshake.ReasonNoDescriptors, busyRetryAfter, "this proxy has no room for another connection")
 	}
 	if IsTimeout(err) {
-		return handshake.Refuse(http.StatusGatewayTimeout, "the upstream did not answer in time")
+		return handshake.Refuse(http.StatusGatewayTimeout, handshake.ReasonUpstreamTimeout, "the upstream did not answer in time")
 	}
-	return handshake.Refuse(http.StatusBadGateway, "the upstream could not be reached")
+	return handshake.Refuse(http.StatusBadGateway, reasonOf(err), "the upstream could not be reached")
+}
+
+// reasonOf is the reason of a failure that is no timeout.
+func reasonOf(err error) handshake.Reason {
+	attempt, _ := errors.AsType[*AttemptError](err)
+	switch {
+	case errors.Is(err, ErrNoEndpoints):
+		return handshake.ReasonNoEndpoints
+	case errors.Is(err, ErrBadAnswer):
+		return handshake.ReasonUpstreamMalformed
+	case errors.Is(err, handshake.ErrBadHead):
+		return handshake.ReasonMalformed
+	case attempt != nil && attempt.Stage == StageTLS:
+		return handshake.ReasonUpstreamTLS
+	default:
+		return handshake.ReasonUpstreamUnreachable
+	}
 }
 
 // AddressOf returns the address of the attempt that failed with err, which the
