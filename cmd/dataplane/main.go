@@ -21,20 +21,34 @@ import (
 var version = "dev"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
-	// The first signal begins the drain; a second one ends the process as it would
-	// end any other.
-	context.AfterFunc(ctx, stop)
-	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
+	ctx, hurry := signalled()
+	if err := run(ctx, hurry, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "dataplane:", err)
 		os.Exit(1)
 	}
 }
 
-// run is the program. It returns when everything has ended after ctx did, or
-// with what went wrong.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+// signalled returns a context that ends with the first signal, which begins the
+// drain, and one that ends with the second, which cuts it short. A third signal
+// ends the process as it would end any other.
+func signalled() (ctx, hurry context.Context) {
+	ctx, drain := context.WithCancel(context.Background())
+	hurry, cutShort := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	go func() {
+		<-signals
+		drain()
+		<-signals
+		signal.Stop(signals)
+		cutShort()
+	}()
+	return ctx, hurry
+}
+
+// run is the program. It returns when everything has ended after ctx did, sooner
+// after hurry did, or with what went wrong.
+func run(ctx, hurry context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	o, err := parse(args, getenv, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -45,7 +59,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		_, err := fmt.Fprintln(stdout, "dataplane", version)
 		return err
 	}
-	p, err := start(ctx, o, newLogger(o, stderr))
+	p, err := start(ctx, hurry, o, newLogger(o, stderr))
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,9 @@ type options struct {
 	stateDir  string
 	secretDir string
 
+	// listenAddress may come from the configuration: then fromListenPort is true.
 	listenAddress  string
+	fromListenPort bool
 	controlAddress string
 	metricsAddress string
 
@@ -97,13 +99,12 @@ func (o options) check(rest []string) error {
 	return nil
 }
 
-// complete puts the addresses in that depend on the configuration, and paths
-// that depend on each other.
+// complete puts the addresses in that depend on the configuration.
 func (o options) complete(file *config.File) options {
 	if o.listenAddress == "" {
 		o.listenAddress = port(dataplanev1alpha1.PortTraffic)
 		if file.Manifest != nil {
-			o.listenAddress = port(int(file.Manifest.Spec.EffectivePort()))
+			o.listenAddress, o.fromListenPort = port(int(file.Manifest.Spec.EffectivePort())), true
 		}
 	}
 	if o.controlAddress == "" {
@@ -112,11 +113,16 @@ func (o options) complete(file *config.File) options {
 			o.controlAddress = "127.0.0.1" + o.controlAddress
 		}
 	}
-	if o.tlsCertFile == "" && o.secretDir != "" {
-		o.tlsCertFile = filepath.Join(o.secretDir, dataplanev1alpha1.FileListenCert)
-		o.tlsKeyFile = filepath.Join(o.secretDir, dataplanev1alpha1.FileListenKey)
-	}
 	return o
+}
+
+// listenPair returns the files of the certificate for clients and of its key; empty
+// where there are none.
+func (o options) listenPair() (cert, key string) {
+	if o.tlsCertFile == "" && o.secretDir != "" {
+		return filepath.Join(o.secretDir, dataplanev1alpha1.FileListenCert), filepath.Join(o.secretDir, dataplanev1alpha1.FileListenKey)
+	}
+	return o.tlsCertFile, o.tlsKeyFile
 }
 
 // port is the address of a port on all addresses.

@@ -5,7 +5,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"path/filepath"
 	"strings"
@@ -63,23 +62,23 @@ func TestFlagsThatCannotBeAreRefused(t *testing.T) {
 		"not defined: -nonsense":                    {"--nonsense"},
 		"no such file":                              {"--config=" + filepath.Join(t.TempDir(), "absent")},
 	} {
-		err := run(t.Context(), args, nowhere, io.Discard, io.Discard)
+		err := run(t.Context(), t.Context(), args, nowhere, io.Discard, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", args, err, want)
 		}
 	}
-	if err := run(t.Context(), []string{"--config=x"}, inPod, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "--secret-dir is required in a pod") {
+	if err := run(t.Context(), t.Context(), []string{"--config=x"}, inPod, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "--secret-dir is required in a pod") {
 		t.Errorf("a pod without certificates: %v", err)
 	}
 }
 
 func TestVersionAndHelpNeedNoConfiguration(t *testing.T) {
 	var out bytes.Buffer
-	if err := run(context.Background(), []string{"--version"}, nowhere, &out, io.Discard); err != nil || out.String() != "dataplane dev\n" {
+	if err := run(t.Context(), t.Context(), []string{"--version"}, nowhere, &out, io.Discard); err != nil || out.String() != "dataplane dev\n" {
 		t.Errorf("--version: %q, %v", out.String(), err)
 	}
 	out.Reset()
-	if err := run(context.Background(), []string{"--help"}, nowhere, io.Discard, &out); err != nil || !strings.Contains(out.String(), "-state-dir") {
+	if err := run(t.Context(), t.Context(), []string{"--help"}, nowhere, io.Discard, &out); err != nil || !strings.Contains(out.String(), "-state-dir") {
 		t.Errorf("--help: %q, %v", out.String(), err)
 	}
 }

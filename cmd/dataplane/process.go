@@ -4,12 +4,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +43,7 @@ type process struct {
 	store       *config.Store
 	registry    *registry.Registry
 	certificate *certs.Pair
+	dialer      *upstream.Dialer
 	relay       *relay.Server
 	control     *control.Server
 	probe       *http.Server
@@ -57,26 +60,30 @@ type process struct {
 }
 
 // start loads the configuration, wires everything and opens all ports, so that
-// what can go wrong goes wrong before a client is accepted.
-func start(ctx context.Context, o options, logger logr.Logger) (*process, error) {
+// what can go wrong goes wrong before a client is accepted. A drain is cut short
+// when hurry ends.
+func start(ctx, hurry context.Context, o options, logger logr.Logger) (*process, error) {
 	file, err := config.Start(o.config, o.stateDir, logger)
 	if err != nil {
 		return nil, err
 	}
 	o = o.complete(file)
+	cert, key := o.listenPair()
 	p := &process{
 		options:     o,
 		logger:      logger,
 		file:        file,
 		store:       config.NewStore(file.Config, o.stateDir),
 		registry:    registry.New(podID(o)),
-		certificate: certs.NewPair(o.tlsCertFile, o.tlsKeyFile, logger),
+		certificate: certs.NewPair(cert, key, logger),
+		dialer:      upstream.NewDialer(o.secretDir),
 		drained:     make(chan struct{}),
 	}
-	if err := p.checkCertificates(); err != nil {
+	if err := p.usable(file.Config); err != nil {
 		return nil, err
 	}
-	p.wire(context.WithoutCancel(ctx))
+	p.store.Require(p.usable)
+	p.wire(hurry)
 	return p, p.listen(ctx)
 }
 
@@ -90,24 +97,9 @@ func podID(o options) registry.PodID {
 	return registry.NewPodID(uid, time.Now())
 }
 
-// checkCertificates refuses to start outside of a pod without what the
-// configuration needs; in a pod it may still be on its way, and until then the
-// pod is not ready.
-func (p *process) checkCertificates() error {
-	if p.inPod() || !p.store.Current().ListenTLS {
-		return nil
-	}
-	if p.tlsCertFile == "" {
-		return errors.New("listen.tls needs a certificate: set --tls-cert-file and --tls-key-file")
-	}
-	_, err := p.certificate.Current()
-	return err
-}
-
-// wire connects everything. A drain obeys ctx, which therefore must not end when
-// the program is asked to end: when a drain takes longer than the pod's grace
-// period, the kubelet ends the process.
-func (p *process) wire(ctx context.Context) {
+// wire connects everything. A drain is cut short when hurry ends; when it takes
+// longer than the pod's grace period, the kubelet ends the process.
+func (p *process) wire(hurry context.Context) {
 	budget := core.NewBudget(p.reconnectMemory)
 	m := metrics.New(metrics.Sources{
 		Connections:   p.registry.Len,
@@ -122,7 +114,7 @@ func (p *process) wire(ctx context.Context) {
 		Config:              p.store,
 		Registry:            p.registry,
 		Metrics:             m,
-		Dialer:              upstream.NewDialer(p.secretDir),
+		Dialer:              p.dialer,
 		Logger:              p.logger.WithName("relay"),
 		AcceptWhileDraining: p.acceptWhileDraining(),
 		Budget:              budget,
@@ -132,10 +124,14 @@ func (p *process) wire(ctx context.Context) {
 		p.draining.Store(true)
 		go func() {
 			defer close(p.drained)
-			if err := p.relay.Drain(ctx); err != nil {
-				p.logger.Error(err, "Drain failed")
+			if err := p.relay.Drain(hurry); err != nil {
+				p.logger.Info("Drain cut short")
 			}
 		}()
+	})
+	p.store.OnChange(func(before, after *config.Config) { // The relay obeys already.
+		p.logger.Info("Configuration applied", "version", after.Snapshot.GetVersion(),
+			"changes", cmp.Or(strings.Join(config.Changes(before, after), "; "), "none"))
 	})
 	p.control = control.New(control.Options{
 		Store:    p.store,

@@ -13,12 +13,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	"github.com/gorilla/websocket"
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -26,8 +26,6 @@ import (
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	"github.com/wsproxy/wsproxy/dataplane/certs/certstest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // echo is an upstream that sends back what it gets; it returns a ws URL.
 func echo(t *testing.T) string {
@@ -69,16 +67,52 @@ spec:
 type running struct {
 	*process
 	stop func() error
+	log  *logbook
+}
+
+// logbook is what a process logs.
+type logbook struct {
+	mu   sync.Mutex
+	text strings.Builder // guarded by mu
+}
+
+func (l *logbook) add(_, line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.WriteString(line + "\n")
+}
+
+func (l *logbook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// says waits for a text in the log.
+func (r running) says(t *testing.T, text string) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(r.log.String(), text); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the log does not say %s:\n%s", text, r.log)
+		}
+	}
 }
 
 // launch runs the program in this process until stop, or the end of the test.
 func launch(t *testing.T, getenv func(string) string, args ...string) running {
 	t.Helper()
-	o, err := parse(append(args, "--listen-address=127.0.0.1:0", "--control-address=127.0.0.1:0", "--metrics-address=127.0.0.1:0"), getenv, io.Discard)
+	return launchAt(t, getenv, append(args, "--listen-address=127.0.0.1:0")...)
+}
+
+// launchAt is launch for an address that the arguments say.
+func launchAt(t *testing.T, getenv func(string) string, args ...string) running {
+	t.Helper()
+	log := &logbook{}
+	o, err := parse(append(args, "--control-address=127.0.0.1:0", "--metrics-address=127.0.0.1:0"), getenv, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := start(t.Context(), o, logr.Discard())
+	p, err := start(t.Context(), context.Background(), o, funcr.New(log.add, funcr.Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +120,7 @@ func launch(t *testing.T, getenv func(string) string, args ...string) running {
 	ended := make(chan error, 1)
 	go func() { ended <- p.serve(ctx) }()
 	stopped := false
-	r := running{process: p, stop: func() error {
+	r := running{process: p, log: log, stop: func() error {
 		stopped = true
 		// Nobody sends clients here that would have to be waited for.
 		p.relay.AcceptWhileDraining = time.Millisecond
@@ -357,7 +391,7 @@ func TestListenTLSWithoutACertificateIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "proxy.yaml")
 	content := `{"apiVersion":"wsproxy.io/v1alpha1","kind":"WebSocketProxy","metadata":{"name":"echo"},"spec":{"listen":{"tls":{"secretName":"x"}},"upstream":{"url":"ws://127.0.0.1:1"}}}`
 	certstest.Replace(t, path, []byte(content))
-	if err := run(t.Context(), []string{"--config=" + path}, nowhere, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "--tls-cert-file") {
+	if err := run(t.Context(), t.Context(), []string{"--config=" + path}, nowhere, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "--tls-cert-file") {
 		t.Errorf("without a certificate: %v", err)
 	}
 }
@@ -365,7 +399,7 @@ func TestListenTLSWithoutACertificateIsRefused(t *testing.T) {
 func TestThePlainControlPortIsOnLoopbackOnly(t *testing.T) {
 	path := manifest(t, filepath.Join(t.TempDir(), "proxy.yaml"), echo(t), "")
 	args := []string{"--config=" + path, "--listen-address=127.0.0.1:0", "--control-address=0.0.0.0:0", "--metrics-address=127.0.0.1:0"}
-	if err := run(t.Context(), args, nowhere, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "loopback") {
+	if err := run(t.Context(), t.Context(), args, nowhere, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "loopback") {
 		t.Errorf("ended with %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/wsproxy/wsproxy/dataplane/config"
 	"github.com/wsproxy/wsproxy/dataplane/listener"
 )
 
@@ -58,9 +59,10 @@ func (p *process) serve(ctx context.Context) error {
 	watching, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
 	if p.file.Manifest != nil && !p.inPod() {
-		running.Go(func() { p.store.Watch(watching, p.config, p.file, p.logger.WithName("config")) })
+		running.Go(func() { p.store.Watch(watching, p.config, p.file, p.reread, p.logger.WithName("config")) })
 	}
 	p.logStart()
+	p.logIgnored(p.file)
 
 	var err error
 	select {
@@ -83,6 +85,24 @@ func (p *process) logStart() {
 		"version", version, "podID", p.registry.PodID(),
 		"namespace", snapshot.GetNamespace(), "proxy", snapshot.GetProxy(), "configVersion", snapshot.GetVersion(),
 		"listen", p.trafficListener.Addr().String(), "control", p.controlListener.Addr().String(), "metrics", p.probeListener.Addr().String())
+}
+
+// logIgnored says what a file says in vain.
+func (p *process) logIgnored(file *config.File) {
+	if len(file.Ignored) > 0 {
+		p.logger.Info("The configuration file says what has no effect here", "file", p.config, "ignored", file.Ignored)
+	}
+}
+
+// reread says what a file that was put in force says in vain, for now or at all.
+func (p *process) reread(file *config.File) {
+	p.logIgnored(file)
+	if !p.fromListenPort || file.Manifest == nil {
+		return
+	}
+	if is, now := p.file.Manifest.Spec.EffectivePort(), file.Manifest.Spec.EffectivePort(); is != now {
+		p.logger.Info("listen.port takes effect at the next start", "listening", is, "file", now)
+	}
 }
 
 // stop ends what is left when every client is gone.

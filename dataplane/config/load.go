@@ -26,6 +26,9 @@ type File struct {
 	// Manifest is the WebSocketProxy in the file; nil where the file is a
 	// snapshot.
 	Manifest *wsproxyv1alpha1.WebSocketProxy
+	// Ignored names what the file says and what has no effect without Kubernetes,
+	// or at all.
+	Ignored []string
 
 	raw []byte
 }
@@ -100,7 +103,7 @@ func Start(path, stateDir string, logger logr.Logger) (*File, error) {
 			"kept", proxyName(kept.Snapshot), "proxy", proxyName(file.Config.Snapshot))
 		return file, nil
 	default:
-		return &File{Config: kept, Manifest: file.Manifest, raw: file.raw}, nil
+		return &File{Config: kept, Manifest: file.Manifest, Ignored: file.Ignored, raw: file.raw}, nil
 	}
 }
 

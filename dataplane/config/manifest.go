@@ -6,9 +6,11 @@ package config
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -61,11 +63,17 @@ func typeOf(document []byte) metav1.TypeMeta {
 	return t
 }
 
-// isObject reports whether a document is a Kubernetes object rather than a
-// snapshot, which has neither of these fields.
+// isObject reports whether a document is, or was meant to be, a Kubernetes object
+// rather than a snapshot, which has none of these fields.
 func isObject(document []byte) bool {
-	t := typeOf(document)
-	return t.Kind != "" || t.APIVersion != ""
+	var fields map[string]any
+	_ = yaml.Unmarshal(document, &fields) // A document of another shape has none.
+	for _, name := range [...]string{"apiVersion", "kind", "metadata", "spec"} {
+		if _, ok := fields[name]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 func parseManifest(documents [][]byte) (*File, error) {
@@ -83,12 +91,12 @@ func parseManifest(documents [][]byte) (*File, error) {
 			}
 			proxy = &wsproxyv1alpha1.WebSocketProxy{}
 			if err := decodeStrict(document, proxy); err != nil {
-				return nil, fmt.Errorf("decode %s: %w", t.Kind, err)
+				return nil, fmt.Errorf("%w: %s: %w", ErrInvalid, t.Kind, err)
 			}
 		case kindClass:
 			class := &wsproxyv1alpha1.WebSocketProxyClass{}
 			if err := decodeStrict(document, class); err != nil {
-				return nil, fmt.Errorf("decode %s: %w", t.Kind, err)
+				return nil, fmt.Errorf("%w: %s: %w", ErrInvalid, t.Kind, err)
 			}
 			classes = append(classes, class)
 		default:
@@ -124,7 +132,31 @@ func fromManifest(proxy *wsproxyv1alpha1.WebSocketProxy, classes []*wsproxyv1alp
 	if compileErr != nil {
 		return nil, compileErr
 	}
-	return &File{Config: c, Manifest: proxy}, nil
+	return &File{Config: c, Manifest: proxy, Ignored: ignored(proxy, class, classes)}, nil
+}
+
+// ignored names what a manifest says about pods, and classes that the proxy does
+// not inherit from.
+func ignored(proxy *wsproxyv1alpha1.WebSocketProxy, class *wsproxyv1alpha1.WebSocketProxyClass, classes []*wsproxyv1alpha1.WebSocketProxyClass) []string {
+	var names []string
+	name := func(what string, value any) {
+		if !reflect.ValueOf(value).IsZero() {
+			names = append(names, what)
+		}
+	}
+	name("spec.replicas", proxy.Spec.Replicas)
+	name("spec.service", proxy.Spec.Service)
+	name("spec.podTemplate", proxy.Spec.PodTemplate)
+	for _, c := range classes {
+		what := kindClass + " " + c.Name
+		if c != class {
+			names = append(names, what)
+			continue
+		}
+		name(what+": spec.image", c.Spec.Image)
+		name(what+": spec.podTemplate", c.Spec.PodTemplate)
+	}
+	return names
 }
 
 // classOf returns the class that the proxy inherits from, out of those in the
@@ -157,6 +189,9 @@ func decodeStrict(document []byte, into any) error {
 		return err
 	}
 	strict, err := strictjson.UnmarshalStrict(raw, into)
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return wrongType(raw, wrong)
+	}
 	if err != nil {
 		return err
 	}

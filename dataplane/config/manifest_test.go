@@ -4,6 +4,7 @@
 package config_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,25 @@ func TestManifestInheritsFromTheClassesInItsFile(t *testing.T) {
 	}
 }
 
+func TestWhatHasNoEffectIsNamed(t *testing.T) {
+	onPods := strings.Replace(manifest, "spec:\n", "spec:\n  replicas: 1\n  service: {type: NodePort}\n  podTemplate: {labels: {a: b}}\n", 1)
+	withImage := strings.Replace(classManifest("system", "true"), "spec:\n", "spec:\n  image: x\n", 1)
+	for name, test := range map[string]struct {
+		content string
+		want    []string
+	}{
+		"nothing":         {manifest, nil},
+		"pods":            {onPods, []string{"spec.replicas", "spec.service", "spec.podTemplate"}},
+		"a class's image": {manifest + "---" + withImage, []string{"WebSocketProxyClass system: spec.image"}},
+		"an unused class": {manifest + "---" + classManifest("slow", "false"), []string{"WebSocketProxyClass slow"}},
+		"a used class":    {manifest + "---" + classManifest("system", "true"), nil},
+	} {
+		if got := parse(t, test.content).Ignored; !slices.Equal(got, test.want) {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
 func TestParseRefusesWithTheFieldAtFault(t *testing.T) {
 	replace := func(old, with string) string { return strings.Replace(manifest, old, with, 1) }
 	for name, test := range map[string]struct{ content, want string }{
@@ -102,6 +122,11 @@ func TestParseRefusesWithTheFieldAtFault(t *testing.T) {
 		"no name":             {replace("name: echo", "labels: {}"), "metadata.name"},
 		"an http URL":         {replace("ws://", "http://"), "spec.upstream.url"},
 		"another group":       {replace("wsproxy.io/v1alpha1", "v1"), `apiVersion: "v1": must be wsproxy.io/v1alpha1`},
+		"neither kind":        {replace("kind: WebSocketProxy\n", ""), `kind: "": must be WebSocketProxy`},
+		"no type at all":      {"metadata: {name: echo}\nspec: {}", `apiVersion: "": must be wsproxy.io/v1alpha1`},
+		"a list behind it":    {manifest + "---\n[1]", `apiVersion: "": must be wsproxy.io/v1alpha1`},
+		"a snapshot behind":   {manifest + "---\nproxy: echo", `apiVersion: "": must be wsproxy.io/v1alpha1`},
+		"unknown section":     {replace("spec:\n", "spec:\n  setings: {}\n"), `unknown field "spec.setings"`},
 		"another kind":        {replace("kind: WebSocketProxy", "kind: Proxy"), `kind: "Proxy": must be WebSocketProxy`},
 		"two proxies":         {manifest + "---\n" + manifest, "more than one WebSocketProxy"},
 		"a class alone":       {classManifest("fast", "true"), "holds no WebSocketProxy"},

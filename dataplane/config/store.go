@@ -32,8 +32,9 @@ type Store struct {
 	// mu makes changes wait for each other, so that subscribers and the state
 	// directory see them in their order.
 	mu sync.Mutex
-	// The field below is guarded by mu.
+	// The fields below are guarded by mu.
 	subscribers []func(before, after *Config)
+	require     func(*Config) error
 }
 
 // NewStore returns a store with the initial configuration in force. What is
@@ -55,6 +56,14 @@ func (s *Store) OnChange(f func(before, after *Config)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.subscribers = append(s.subscribers, f)
+}
+
+// Require has f asked before each change whether there is what the configuration
+// needs besides itself. Its error refuses the change, as an ErrInvalid.
+func (s *Store) Require(f func(next *Config) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.require = f
 }
 
 // Apply puts a pushed snapshot in force and returns the version that is in force
@@ -83,6 +92,9 @@ func (s *Store) Apply(snapshot *dataplanev1alpha1.Snapshot) (version uint64, err
 		}
 	}
 	next, err := Compile(snapshot)
+	if err == nil {
+		err = s.usableLocked(next)
+	}
 	if err != nil {
 		return inForce.GetVersion(), err
 	}
@@ -96,8 +108,8 @@ func (s *Store) Apply(snapshot *dataplanev1alpha1.Snapshot) (version uint64, err
 }
 
 // Replace puts a configuration in force that came from a file: whatever the
-// versions are, and without keeping it, because the file does. The error is
-// ErrOtherProxy: a process serves one proxy from its start to its end.
+// versions are, and without keeping it, because the file does. Errors: ErrInvalid,
+// and ErrOtherProxy: a process serves one proxy from its start to its end.
 func (s *Store) Replace(next *Config) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +117,20 @@ func (s *Store) Replace(next *Config) error {
 	if proxyName(next.Snapshot) != proxyName(old.Snapshot) {
 		return fmt.Errorf("%w: it is of %q, this process serves %q", ErrOtherProxy, proxyName(next.Snapshot), proxyName(old.Snapshot))
 	}
+	if err := s.usableLocked(next); err != nil {
+		return err
+	}
 	s.swapLocked(old, next)
+	return nil
+}
+
+func (s *Store) usableLocked(next *Config) error {
+	if s.require == nil {
+		return nil
+	}
+	if err := s.require(next); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
 	return nil
 }
 

@@ -19,9 +19,13 @@ const watchEvery = 500 * time.Millisecond
 // Watch puts each change that the file at path makes to what was read from it in
 // force, until ctx ends. A change counts once two looks in a row saw the same
 // content, so that a file which is being written is not taken for a short one.
-// What is unusable is logged with the field at fault, and the configuration stays.
-func (s *Store) Watch(ctx context.Context, path string, read *File, logger logr.Logger) {
+// What is unusable is logged with the field at fault, and the configuration stays;
+// what the Store refuses is tried again until the file changes, because what it
+// needs may be on its way. taken is called with what was put in force.
+func (s *Store) Watch(ctx context.Context, path string, read *File, taken func(*File), logger logr.Logger) {
 	w := watch{path: path, settled: read.raw, last: read.raw}
+	var next *File // What waits to be put in force.
+	var refused string
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	for {
@@ -34,32 +38,29 @@ func (s *Store) Watch(ctx context.Context, path string, read *File, logger logr.
 		if err != nil {
 			logger.Error(err, "The configuration file cannot be read, the configuration stays", "file", path)
 		}
-		if !changed {
+		if changed {
+			refused = ""
+			if next, err = Parse(content); err != nil {
+				logger.Error(err, unusable, "file", path)
+				continue
+			}
+		}
+		if next == nil {
 			continue
 		}
-		file, err := Parse(content)
-		if err == nil {
-			err = s.Replace(file.Config)
-		}
-		if err != nil {
-			logger.Error(err, "The configuration file is unusable, the configuration stays", "file", path)
+		if err := s.Replace(next.Config); err != nil {
+			if err.Error() != refused {
+				logger.Error(err, unusable, "file", path)
+			}
+			refused = err.Error()
 			continue
 		}
-		logger.Info("Configuration changed", "file", path)
-		if before, now := read.port(), file.port(); now != before {
-			logger.Info("listen.port takes effect at the next start", "listening", before, "file", now)
-		}
+		taken(next)
+		next = nil
 	}
 }
 
-// port is the port that a manifest asks for; 0 where the file is a snapshot, which
-// asks for none.
-func (f *File) port() int32 {
-	if f.Manifest == nil {
-		return 0
-	}
-	return f.Manifest.Spec.EffectivePort()
-}
+const unusable = "The configuration file is unusable, the configuration stays"
 
 // watch is what was seen of one file.
 type watch struct {

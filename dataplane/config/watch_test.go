@@ -5,9 +5,11 @@ package config_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +28,8 @@ type watched struct {
 	t    *testing.T
 	path string
 	log  *strings.Builder
+	// taken are the files that were put in force.
+	taken *[]*config.File
 }
 
 // inBubble runs test with a watch on the file at path.
@@ -38,8 +42,8 @@ func inBubble(t *testing.T, path string, test func(watched)) {
 		ctx, cancel := context.WithCancel(t.Context())
 		log := &strings.Builder{}
 		logger := funcr.New(func(_, line string) { log.WriteString(line + "\n") }, funcr.Options{})
-		w := watched{Store: config.NewStore(file.Config, ""), t: t, path: path, log: log}
-		go w.Watch(ctx, path, file, logger)
+		w := watched{Store: config.NewStore(file.Config, ""), t: t, path: path, log: log, taken: new([]*config.File)}
+		go w.Watch(ctx, path, file, func(f *config.File) { *w.taken = append(*w.taken, f) }, logger)
 		synctest.Wait()
 		test(w)
 		cancel()
@@ -71,8 +75,8 @@ func TestAnEditIsPutInForce(t *testing.T) {
 		w.want(10)
 		write(t, path, withRetries("11"))
 		w.want(11)
-		if got := strings.Count(w.log.String(), "Configuration changed"); got != 1 {
-			t.Errorf("one edit was logged %d times:\n%s", got, w.log)
+		if len(*w.taken) != 1 || (*w.taken)[0].Config != w.Current() {
+			t.Errorf("one edit was taken %d times:\n%s", len(*w.taken), w.log)
 		}
 	})
 }
@@ -127,6 +131,30 @@ func TestABadEditIsLoggedOnceAndChangesNothing(t *testing.T) {
 		}
 		write(t, path, withRetries("14"))
 		w.want(14)
+	})
+}
+
+// What a configuration needs besides itself may come later.
+func TestAnEditThatIsRefusedIsTriedAgain(t *testing.T) {
+	path := write(t, filepath.Join(t.TempDir(), "proxy.yaml"), withRetries("10"))
+	inBubble(t, path, func(w watched) {
+		refuse := errors.New("there is no certificate")
+		var mu sync.Mutex
+		w.Require(func(*config.Config) error {
+			mu.Lock()
+			defer mu.Unlock()
+			return refuse
+		})
+		write(t, path, withRetries("11"))
+		w.want(10)
+		w.want(10)
+		if got := strings.Count(w.log.String(), "unusable configuration: there is no certificate"); got != 1 {
+			t.Errorf("the refusal was logged %d times:\n%s", got, w.log)
+		}
+		mu.Lock()
+		refuse = nil
+		mu.Unlock()
+		w.want(11)
 	})
 }
 

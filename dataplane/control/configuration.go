@@ -34,14 +34,10 @@ func (c *configuration) Apply(_ context.Context, r *dataplanev1alpha1.ApplyReque
 	if r.GetSnapshot() == nil {
 		return nil, status.Error(codes.InvalidArgument, "snapshot: required")
 	}
-	before := c.store.Current()
 	version, err := c.store.Apply(r.GetSnapshot())
 	if err != nil {
 		c.logger.Error(err, "Configuration refused", "version", r.GetSnapshot().GetVersion(), "inForce", version)
 		return nil, status.Error(codeOf(err), err.Error())
-	}
-	if c.store.Current() != before {
-		c.logger.Info("Configuration applied", "version", version)
 	}
 	// Another push may have come in between: what is answered belongs together.
 	inForce := c.store.Current().Snapshot

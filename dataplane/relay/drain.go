@@ -32,8 +32,9 @@ func (s *Server) Draining() <-chan struct{} { return s.drain.begun }
 // Drain ends every connection with close code 1012: after a while in which new
 // clients are still accepted, the connections are closed one after the other over
 // the drain window, those first that were idle for longest. It returns when all
-// are gone; where ctx ends before, the rest is cut off and the error is ctx's.
-// New clients are answered 503 until the server is closed.
+// are gone; where ctx ends before, the rest is closed at once, is cut off a moment
+// later, and the error is ctx's. New clients are answered 503 until the server is
+// closed.
 //
 // http.Server.Shutdown would neither close nor wait for any of them.
 func (s *Server) Drain(ctx context.Context) error {
@@ -46,12 +47,20 @@ func (s *Server) Drain(ctx context.Context) error {
 	s.drain.refusing.Store(true)
 	err := s.await(ctx, (*conn).drained)
 	if err != nil {
+		// They have been told; those who listen get a moment to leave.
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastMoment)
+		_ = s.await(last, (*conn).drained)
+		cancel()
 		s.Close()
 	}
 	s.journal.flush(s.Logger)
 	s.Logger.Info("drain over")
 	return err
 }
+
+// lastMoment is how long a drain that is cut short waits for close frames to be
+// sent and answered.
+const lastMoment = time.Second
 
 // closeSpread closes what is open over the window.
 func (s *Server) closeSpread(ctx context.Context, window time.Duration) {

@@ -4,6 +4,8 @@
 package relay_test
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -130,6 +132,35 @@ func TestTheProgressOfADrainCanBeRead(t *testing.T) {
 	}
 	if err := <-drained; err != nil {
 		t.Error(err)
+	}
+	if n := p.registry.Len(); n != 0 {
+		t.Errorf("%d connections are left", n)
+	}
+}
+
+func TestADrainThatIsCutShortStillSaysGoodbye(t *testing.T) {
+	backend := startBackend(t)
+	snap := snapshot(backend.url)
+	snap.Drain.TimeoutSeconds = 3600
+	p := startProxy(t, snap)
+	var clients []*websocket.Conn
+	for range 10 {
+		clients = append(clients, p.dial(nil))
+		echoing(backend.next(t))
+	}
+	// One that never answers is not waited for.
+	_ = deafClient(t, p.url)
+	echoing(backend.next(t))
+	ctx, cutShort := context.WithCancel(t.Context())
+	drained := make(chan error, 1)
+	go func() { drained <- p.server.Drain(ctx) }()
+	<-p.server.Draining()
+	cutShort()
+	for _, client := range clients {
+		receiveClose(t, client, websocket.CloseServiceRestart)
+	}
+	if err := <-drained; !errors.Is(err, context.Canceled) {
+		t.Errorf("Drain returned %v", err)
 	}
 	if n := p.registry.Len(); n != 0 {
 		t.Errorf("%d connections are left", n)

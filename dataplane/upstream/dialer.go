@@ -29,6 +29,16 @@ func NewDialer(secretDir string) *Dialer {
 	return &Dialer{tls: credentials{dir: secretDir}}
 }
 
+// CheckCredentials says why the CA or the client certificate that a configuration
+// asks for cannot be used; nil where it asks for none.
+func (d *Dialer) CheckCredentials(cfg *config.Config) error {
+	if cfg.UpstreamTLS == nil {
+		return nil
+	}
+	_, err := d.tls.current(cfg.UpstreamTLS)
+	return err
+}
+
 // Dial makes one attempt: it picks an endpoint other than those in avoid (see
 // Picker.Pick) or takes the URL's host, and connects, secures and opens it within
 // cfg.ConnectTimeout.
