@@ -18,7 +18,8 @@ import (
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
 
-// ErrInvalid is what every error of Compile is.
+// ErrInvalid says that a configuration cannot be used: because of what it says, or
+// because what it needs is not there. It is what every error of Compile is.
 var ErrInvalid = errors.New("unusable configuration")
 
 // Compile checks a snapshot and compiles it. The snapshot is copied. The error
