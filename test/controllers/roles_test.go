@@ -83,7 +83,9 @@ func TestTheRolesOfTheOperatorAreEnough(t *testing.T) {
 	r.serving("echo", 1)
 	r.apiService(apiservice.Service, 443)
 	r.caBundle(exists[corev1.Secret](r, apiservice.SecretName).Data["ca.crt"])
-	r.defaultClass("made", func(*wsproxyv1alpha1.WebSocketProxyClass) bool { return true })
+	r.defaultClass("made, with one proxy", func(c *wsproxyv1alpha1.WebSocketProxyClass) bool {
+		return c.Status.Default && c.Status.Proxies != nil && *c.Status.Proxies == 1
+	})
 
 	// And of the APIServices it sees no other.
 	scheme, err := controllers.Scheme()
