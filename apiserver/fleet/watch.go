@@ -23,6 +23,10 @@ import (
 // more does better to list.
 const maxReplayed = 10_000
 
+// wholeState is how many timeouts of a pod it may take until all pods of a watch have told
+// what there is: a million connections take more than one.
+const wholeState = 20
+
 var errMissedTooMuch = fmt.Errorf("more than %d changes of a pod were missed", maxReplayed)
 
 // Event is a change of a connection as those who watch are told.
@@ -120,10 +124,13 @@ func (w *Watch) wake() {
 	}
 }
 
-// begin returns when every pod in the scope has said what it has to.
+// begin returns when every pod in the scope has said what it has to. A pod that says
+// nothing is waited for as long as for an answer; those that are telling what there is
+// may go on, because there may be much of it.
 func (w *Watch) begin(ctx context.Context, initial bool) error {
 	late := time.NewTimer(w.hub.timeout)
 	defer late.Stop()
+	end := time.Now().Add(wholeState * w.hub.timeout)
 	for {
 		w.join()
 		w.hub.mu.Lock()
@@ -142,9 +149,13 @@ func (w *Watch) begin(ctx context.Context, initial bool) error {
 			return ctx.Err()
 		case <-late.C:
 			w.hub.mu.Lock()
-			missing := w.merge.Missing()
+			missing := w.merge.Unheard()
+			if time.Now().After(end) {
+				missing = w.merge.Missing()
+			}
 			w.hub.mu.Unlock()
 			if len(missing) == 0 {
+				late.Reset(w.hub.timeout)
 				continue
 			}
 			return w.incomplete(&Unanswered{Pod: missing[0], Why: fmt.Sprintf("cannot be watched within %v", w.hub.timeout)}, initial)

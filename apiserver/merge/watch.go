@@ -185,6 +185,16 @@ func (w *Watch[P]) Missing() (pods []P) {
 	return pods
 }
 
+// Unheard are the pods that have not said anything yet.
+func (w *Watch[P]) Unheard() (pods []P) {
+	for p, m := range w.members {
+		if m.state == unheard {
+			pods = append(pods, p)
+		}
+	}
+	return pods
+}
+
 // Behind are the pods that something waits for, and that have not been asked for a
 // report: nothing but their clocks keeps it.
 func (w *Watch[P]) Behind() (pods []P) {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 
@@ -366,6 +367,60 @@ func TestAPodThatSaysNothingEndsTheWatch(t *testing.T) {
 	w.wantState(nil)
 	p.stop()
 	w.wantEnd(http.StatusGone)
+}
+
+// A fleet that has much to tell takes longer for all of it than a pod may take to
+// answer.
+func TestAWatchBeginsHoweverLongPodsGoOnTelling(t *testing.T) {
+	const timeout, every = 3 * time.Second, 100 * time.Millisecond
+	r := newRoom(t, podTimeout(timeout))
+	p := newPod("shop", "echo", "echo-a", someUID())
+	s := &slow{pod: p, chunks: int(timeout/every) + 10, every: every}
+	r.run(p, s)
+	var want []string
+	for n := range s.chunks {
+		want = append(want, s.name(n))
+	}
+	r.watch("shop", withState).wantState(want)
+}
+
+// slow tells of one connection after the other, each well within the time for an answer.
+type slow struct {
+	dataplanev1alpha1.UnimplementedConnectionsServer
+	pod    *pod
+	chunks int
+	every  time.Duration
+}
+
+func (s *slow) name(n int) string { return fmt.Sprintf("%s-%08d", s.pod.id, n) }
+
+// List implements the service.
+func (s *slow) List(r *dataplanev1alpha1.ListRequest, stream grpc.ServerStreamingServer[dataplanev1alpha1.ListResponse]) error {
+	for n := range s.chunks {
+		time.Sleep(s.every)
+		chunk := &dataplanev1alpha1.ListResponse{
+			PodId: string(s.pod.id), Clock: r.GetClock() + 1, Connections: []*dataplanev1alpha1.Connection{saying(s.name(n))},
+		}
+		if err := stream.Send(chunk); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Watch implements the service: nothing ever changes.
+func (s *slow) Watch(stream grpc.BidiStreamingServer[dataplanev1alpha1.WatchRequest, dataplanev1alpha1.WatchResponse]) error {
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	for boot, now := time.Now().UnixMicro(), first.GetClock(); stream.Context().Err() == nil; time.Sleep(s.every) {
+		now = max(now+1, time.Now().UnixMicro())
+		if err := stream.Send(&dataplanev1alpha1.WatchResponse{PodId: string(s.pod.id), Boot: boot, Clock: now}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func TestAWatchAsATableAndAsMetadata(t *testing.T) {
