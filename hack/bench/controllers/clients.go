@@ -21,23 +21,31 @@ import (
 // so many files open: it opens them, says so, and lets go of them when its standard
 // input ends. The error says that one of them was not let in or did not stay open.
 func hold(ctx context.Context, url string, connections int, stdin io.Reader, stdout io.Writer) error {
-	clients, err := fleet.Start(ctx, fleet.Options{URL: url, Connections: connections, Ramp: time.Duration(connections) * perClient, Settle: time.Minute})
-	if err != nil {
-		return err
-	}
-	if err := clients.Opened(ctx); err != nil {
-		return err
+	var all []*fleet.Fleet
+	for left := connections; left > 0; left -= atOnce {
+		clients, err := fleet.Start(ctx, fleet.Options{URL: url, Connections: min(left, atOnce), Settle: time.Minute})
+		if err != nil {
+			return err
+		}
+		if err := clients.Opened(ctx); err != nil {
+			return err
+		}
+		all = append(all, clients)
 	}
 	fmt.Fprintln(stdout, opened)
 	_, _ = io.Copy(io.Discard, stdin) // Nothing is said.
-	return clients.Stop(ctx).CheckOpen()
+	var errs []error
+	for _, clients := range all {
+		errs = append(errs, clients.Stop(ctx).CheckOpen())
+	}
+	return errors.Join(errs...)
 }
 
 const (
-	// perClient is the time between two handshakes with a pod. Faster, and the machine
-	// would do nothing else.
-	perClient = 8 * time.Millisecond
-	opened    = "opened"
+	// atOnce clients make their handshakes with a pod at a time, as fast as they are
+	// answered: a machine that is busy takes longer, and none waits for too long.
+	atOnce = 100
+	opened = "opened"
 )
 
 // clients are processes that hold connections.

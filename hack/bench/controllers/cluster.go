@@ -58,6 +58,14 @@ func newCluster(ctx context.Context, o options) (*cluster, error) {
 	}
 	c := &cluster{Client: api, options: o, rest: rest}
 	say("a proxy with %d pods, and its backend", o.pods())
+	// Without accounts of their own all controllers act as this user, who then has to be
+	// given what they need.
+	if err := kubectl(ctx, "", "delete", "clusterrolebinding", namespace, "--ignore-not-found"); err != nil {
+		return nil, err
+	}
+	if err := kubectl(ctx, "", "create", "clusterrolebinding", namespace, "--clusterrole=cluster-admin", "--user=system:kube-controller-manager"); err != nil {
+		return nil, err
+	}
 	if err := kubectl(ctx, "", "delete", "namespace", namespace, doomed, "--ignore-not-found"); err != nil {
 		return nil, err
 	}
@@ -76,8 +84,10 @@ func newCluster(ctx context.Context, o options) (*cluster, error) {
 
 // close removes everything.
 func (c *cluster) close(ctx context.Context) {
-	if err := kubectl(ctx, "", "delete", "namespace", namespace, doomed, "--ignore-not-found", "--wait=false"); err != nil {
-		say("%v", err)
+	for _, what := range [][]string{{"namespace", namespace, doomed}, {"clusterrolebinding", namespace}} {
+		if err := kubectl(ctx, "", append([]string{"delete", "--ignore-not-found", "--wait=false"}, what...)...); err != nil {
+			say("%v", err)
+		}
 	}
 }
 

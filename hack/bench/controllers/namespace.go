@@ -58,7 +58,7 @@ func (c *cluster) deletes(ctx context.Context, beside int, ownCredentials bool) 
 	var all []*fleet.Fleet
 	for _, url := range urls {
 		n := c.doomed / len(urls)
-		clients, err := fleet.Start(ctx, fleet.Options{URL: url, Connections: n, Ramp: time.Duration(n) * perClient})
+		clients, err := fleet.Start(ctx, fleet.Options{URL: url, Connections: n, Ramp: time.Duration(n) * 5 * time.Millisecond})
 		if err != nil {
 			return d, err
 		}

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -81,7 +82,7 @@ func (c *cluster) collects(ctx context.Context) error {
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
-		return fmt.Errorf("the garbage collector has not deleted %s, whose owner is gone: %w", owned.Name, err)
+		return errors.Join(err, fmt.Errorf("the garbage collector has not deleted %s, whose owner is gone", owned.Name))
 	})
 }
 
