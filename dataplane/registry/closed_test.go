@@ -4,9 +4,11 @@
 package registry
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,6 +148,46 @@ func TestTheFirstThatEndedAreForgottenFirst(t *testing.T) {
 				t.Errorf("%d bytes, in %d places of %d", c.bytes, len(c.lives), cap(c.lives))
 			}
 		})
+	}
+}
+
+// Readers see nobody change what they read.
+func TestTheClosedAreReadWhileOthersEnd(t *testing.T) {
+	r := New("k5dfau6e5kgemg63i")
+	end := func(n int) {
+		for range n {
+			r.RemoveAs(r.Add(newBlank).id, closedOf("ClientClose"))
+		}
+	}
+	end(closedMost - 500)
+	var ending, reading sync.WaitGroup
+	for range 4 {
+		ending.Go(func() { end(500) }) // More in all than are remembered.
+	}
+	done := make(chan struct{})
+	reading.Go(func() {
+		for {
+			page, _ := r.ClosedAfter("", 100)
+			if !slices.IsSortedFunc(page, func(a, b *Entry) int { return cmp.Compare(a.id.sequence, b.id.sequence) }) {
+				t.Error("a page is not sorted")
+			}
+			for _, e := range page {
+				if d := e.Describe(); d.GetEnd().GetCode() != 4001 || d.GetName() != e.id.Name() {
+					t.Errorf("one is %v", d)
+				}
+			}
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	})
+	ending.Wait()
+	close(done)
+	reading.Wait()
+	if n := len(closedNames(r, 5000)); n != closedMost {
+		t.Errorf("%d are remembered", n)
 	}
 }
 
