@@ -145,6 +145,9 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 	if err := apiserver(m, authority, options); err != nil {
 		return nil, err
 	}
+	if err := m.Add(&lease{client: m.GetClient(), live: m.GetAPIReader(), namespace: options.Namespace, logger: m.GetLogger()}); err != nil {
+		return nil, fmt.Errorf("add owner of the Lease: %w", err)
+	}
 	if options.DefaultClass != nil {
 		keeping := &defaultclass.Reconciler{Client: m.GetClient(), Spec: options.DefaultClass}
 		if err := keeping.SetupWithManager(m); err != nil {

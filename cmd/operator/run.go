@@ -56,7 +56,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 		Metrics:                 server.Options{BindAddress: f.metricsAddress},
 		HealthProbeBindAddress:  f.healthAddress,
 		LeaderElection:          f.leaderElect,
-		LeaderElectionID:        "wsproxy-operator",
+		LeaderElectionID:        controllers.Name,
 		LeaderElectionNamespace: f.namespace,
 		// The process ends right after the manager does.
 		LeaderElectionReleaseOnCancel: true,

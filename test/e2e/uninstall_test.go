@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -166,6 +167,13 @@ func (r *room) controlPlaneGone(start time.Time) {
 		}
 		return gone(ctx, r.Client, &corev1.PodList{}, operatorNamespace, nil)
 	})
+	eventually(r.t, 2*time.Minute, "the Lease to be gone", func(ctx context.Context) error {
+		err := r.Get(ctx, client.ObjectKey{Namespace: operatorNamespace, Name: operatorName}, &coordinationv1.Lease{})
+		if err == nil {
+			return errors.New("the next operator would wait until it has run out")
+		}
+		return client.IgnoreNotFound(err)
+	})
 	r.t.Logf("operator and API server were gone after %v", time.Since(start).Round(time.Millisecond))
 }
 
@@ -182,7 +190,7 @@ func noAPIService(t *testing.T) error {
 }
 
 // nothingOfUs returns an error while the cluster has something that is called or
-// labelled as we are. What is documented to stay are two Secrets and a Lease.
+// labelled as we are. What is documented to stay are two Secrets.
 func nothingOfUs(t *testing.T) error {
 	const kinds = "apiservices,crds,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,deployments,replicasets,pods,services,endpointslices,poddisruptionbudgets,configmaps,validatingadmissionpolicies,validatingadmissionpolicybindings,flowschemas"
 	labelled, err := kubectl(t, "", "get", kinds, "--all-namespaces", "-l", "app.kubernetes.io/name=wsproxy", "-o", "name", "--ignore-not-found")
