@@ -14,6 +14,7 @@ func FuzzParseToken(f *testing.F) {
 	f.Add(position{After: "k5dfau6e5kgemg63i-00000011", Version: 1}.token())
 	f.Add(base64.RawURLEncoding.EncodeToString([]byte(`{"after":"k5dfau6e5kgemg63i-0000001w","rv":1}`)))
 	f.Add(base64.RawURLEncoding.EncodeToString([]byte(`{"after":"k5dfau6e5kgemg63i-00000011","rv":-1}`)))
+	f.Add(base64.RawURLEncoding.EncodeToString([]byte(`{"after":"k5dfau6e5kgemg63i-00000011","rv":1,"missing":"shop/a,shop/b","lacks":7}`)))
 	f.Add("")
 	f.Add("!")
 	f.Fuzz(func(t *testing.T, token string) {

@@ -200,7 +200,7 @@ func (c *collection) endOne(ctx context.Context, e fleet.Entry) (*connectionsv1a
 func (c *collection) result(last *page) (runtime.Object, error) {
 	if len(c.silent) > 0 {
 		missing := slices.Sorted(maps.Keys(c.silent))
-		return nil, unavailable(fmt.Sprintf("%d connections are closing, but %d data-plane pods did not answer: %s", c.closing, len(missing), few(missing)))
+		return nil, unavailable(fmt.Sprintf("%d connections are closing, but %d data-plane pods did not answer: %s", c.closing, len(missing), few(missing, len(missing))))
 	}
 	if c.unsure != nil {
 		return nil, unavailable(fmt.Sprintf("%d connections are closing, but there may be more of new data-plane pods: %v", c.closing, c.unsure))

@@ -6,7 +6,6 @@ package connections
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
@@ -45,8 +44,10 @@ func (s *Storage) List(ctx context.Context, options *internalversion.ListOptions
 // page is a part of a list, or all of it.
 type page struct {
 	entries []fleet.Entry
-	// unanswered are the pods whose connections are missing.
+	// unanswered are the pods that were asked for it, and those of later pages, and did
+	// not answer. lacks are these and those of earlier pages.
 	unanswered []*fleet.Unanswered
+	lacks      lack
 	// unsure says why there may be pods that were not asked; nil: there are none.
 	unsure error
 	// at is the version of the first page.
@@ -57,9 +58,9 @@ type page struct {
 // meta is the metadata of the list that the page is. It warns of what is missing.
 func (p *page) meta(ctx context.Context) (meta connectionsv1alpha1.ConnectionListMeta) {
 	meta.ResourceVersion, meta.Continue = p.version(), p.token()
-	if missing := names(p.unanswered); len(missing) > 0 {
-		meta.Annotations = map[string]string{connectionsv1alpha1.AnnotationUnansweredPods: strings.Join(missing, ",")}
-		warning.AddWarning(ctx, "", incomplete(missing))
+	if p.lacks.count > 0 {
+		meta.Annotations = map[string]string{connectionsv1alpha1.AnnotationUnansweredPods: strings.Join(p.lacks.pods, ",")}
+		warning.AddWarning(ctx, "", p.lacks.String())
 	}
 	if p.unsure != nil {
 		warning.AddWarning(ctx, "", "connections of new data-plane pods may be missing: "+p.unsure.Error())
@@ -76,10 +77,15 @@ func (p *page) token() string {
 	if !p.more {
 		return ""
 	}
-	return position{After: p.entries[len(p.entries)-1].Connection.GetName(), Version: int64(p.at)}.token()
+	return p.lacks.mark(position{After: p.entries[len(p.entries)-1].Connection.GetName(), Version: int64(p.at)}).token()
 }
 
-// page asks the pods for a page; also, where it is not nil, leaves some out.
+// page asks the pods for a page. also, where it is not nil, is of who ends connections:
+// it leaves pods out, and nobody watches from the version then.
+//
+// A list goes on without the pods that are silent from the first page on, for which that
+// asks all of them, and its version cannot be watched from. A pod that falls silent later
+// is waited for: the version of the first page has been given out.
 func (r reader) page(ctx context.Context, options *internalversion.ListOptions, also func(*fleet.Pod) bool) (*page, error) {
 	notOlder, err := checkVersion(options)
 	if err != nil {
@@ -89,6 +95,7 @@ func (r reader) page(ctx context.Context, options *internalversion.ListOptions, 
 	chosen.also = also
 	query := fleet.Query{Of: r.of, Keep: chosen.keep()}
 	var first clock.Stamp // The version of the first page, where this is another one.
+	var before lack
 	if options != nil {
 		query.Limit = int(min(max(options.Limit, 0), maxLimit))
 		if options.Continue != "" {
@@ -96,7 +103,7 @@ func (r reader) page(ctx context.Context, options *internalversion.ListOptions, 
 			if err != nil {
 				return nil, err
 			}
-			first, query.After = clock.Stamp(p.Version), p.After
+			first, query.After, before = clock.Stamp(p.Version), p.After, p.lack()
 		}
 	}
 	// What comes from clients moves no clock of a pod: ours is waited for.
@@ -107,22 +114,27 @@ func (r reader) page(ctx context.Context, options *internalversion.ListOptions, 
 	if _, only := chosen.name(); !only && query.After == "" {
 		unsure = r.fleet.Confirm(ctx, chosen.namespace)
 	}
-	query.Clock = r.fleet.Version()
+	query.Clock, query.Reach = r.fleet.Version(), first == 0 && also == nil && r.of == fleet.Live
 	result, err := r.choose(ctx, chosen, query)
 	if err != nil {
 		return nil, err
 	}
 	complete := unsure == nil && len(result.Unanswered) == 0 && len(result.Untimely) == 0
-	page := &page{entries: result.Entries, unanswered: result.Unanswered, unsure: unsure, at: query.Clock, more: result.More}
+	page := &page{
+		entries: result.Entries, unanswered: result.Unanswered, lacks: before.with(result.Unanswered),
+		unsure: unsure, at: query.Clock, more: result.More,
+	}
 	switch {
 	case first == 0 && complete:
 		if r.of == fleet.Live { // Others are not watched.
 			r.fleet.Complete(page.at)
 		}
-	case first == 0:
+	case first == 0, first == merge.Unresumable, !complete && (also != nil || r.of != fleet.Live):
 		page.at = merge.Unresumable
-	case first != merge.Unresumable && !complete:
-		return nil, errPartial
+	case len(result.Unanswered) > 0:
+		return nil, unavailable(result.Unanswered[0].Error()+", though it did when the list began")
+	case !complete:
+		return nil, errUntimely
 	default:
 		page.at = first
 	}
@@ -163,28 +175,4 @@ func (r reader) selectOne(ctx context.Context, chosen selection, query fleet.Que
 		result.Entries = []fleet.Entry{entry}
 	}
 	return result, nil
-}
-
-func names(unanswered []*fleet.Unanswered) []string {
-	all := make([]string, 0, len(unanswered))
-	for _, u := range unanswered {
-		all = append(all, u.Pod.String())
-	}
-	return all
-}
-
-// incomplete says which pods are missing, in one line.
-func incomplete(missing []string) string {
-	if len(missing) == 1 {
-		return "1 data-plane pod did not answer, its connections are missing: " + missing[0]
-	}
-	return fmt.Sprintf("%d data-plane pods did not answer, their connections are missing: %s", len(missing), few(missing))
-}
-
-// few names as many as can be read.
-func few(pods []string) string {
-	if more := len(pods) - maxNamed; more > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(pods[:maxNamed], ", "), more)
-	}
-	return strings.Join(pods, ", ")
 }

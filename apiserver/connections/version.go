@@ -58,7 +58,7 @@ func kindOf(change *dataplanev1alpha1.Change, match matcher, e fleet.Entry) watc
 	}
 }
 
-// errPartial is the answer to a page from which pods are missing, after a first one
-// from whose version a watch may be resumed: its client would never learn of what is
-// missing. It says to list again.
-var errPartial = apierrors.NewResourceExpired("the list cannot be continued, because a data-plane pod did not answer: list again")
+// errUntimely is the answer to a page of a pod whose clock has gone wrong since a first
+// page from whose version a watch may be resumed: its client might never learn of what
+// this one lacks. It says to list again.
+var errUntimely = apierrors.NewResourceExpired("the list cannot be continued, because the clock of a data-plane pod is wrong: list again")

@@ -46,6 +46,9 @@ type Query struct {
 	Keep func(Entry) bool
 	// Clock is a Version: every change up to it is in the list.
 	Clock clock.Stamp
+	// Reach: the pods of which the limit leaves nothing are asked whether they answer,
+	// so that Unanswered and Untimely are those of all pages.
+	Reach bool
 }
 
 // Result is what the pods answered.
@@ -90,23 +93,41 @@ func (f *Fleet) List(ctx context.Context, q Query) (Result, error) {
 	if err := f.Ready(); err != nil {
 		return Result{}, err
 	}
+	answers := f.inOrder(limited, &asking, q, pods, q.Limit)
+	result := mergeAnswers(answers, q.Limit)
+	if beyond := pods[len(answers):]; q.Reach && len(beyond) > 0 {
+		one := Query{Of: q.Of, Pods: q.Pods, Limit: 1, Clock: q.Clock}
+		others := mergeAnswers(f.inOrder(limited, &asking, one, beyond, 0), one.Limit)
+		result.Unanswered = append(result.Unanswered, others.Unanswered...)
+		result.Untimely = append(result.Untimely, others.Untimely...)
+	}
+	if err := ctx.Err(); err != nil {
+		return Result{}, err
+	}
+	return result, nil
+}
+
+// inOrder asks pods until the first of them have more than enough connections, and
+// returns what those said. 0 is never enough. Others may still be asked then: ctx ends
+// that.
+func (f *Fleet) inOrder(ctx context.Context, asking *sync.WaitGroup, q Query, pods []*Pod, enough int) []answer {
 	answers := make([]answer, len(pods))
 	answered := make(chan int, len(pods))
 	window := maxAsked
-	if q.Limit > 0 {
+	if enough > 0 {
 		window = 1
 	}
 	tick := time.NewTicker(hedge)
 	defer tick.Stop()
 
 	var begun, settled, have int
-	for settled < len(pods) && (q.Limit == 0 || have <= q.Limit) {
+	for settled < len(pods) && (enough == 0 || have <= enough) {
 		for n := quick(answers[settled:begun]); begun < len(pods) && n < window; n++ {
 			i := begun
 			begun++
 			answers[i].began = time.Now()
 			asking.Go(func() {
-				answers[i].entries, answers[i].untimely, answers[i].err = f.collect(limited, q, pods[i])
+				answers[i].entries, answers[i].untimely, answers[i].err = f.collect(ctx, q, pods[i])
 				answered <- i
 			})
 		}
@@ -121,10 +142,7 @@ func (f *Fleet) List(ctx context.Context, q Query) (Result, error) {
 			settled++
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return Result{}, err
-	}
-	return mergeAnswers(answers[:settled], q.Limit), nil
+	return answers[:settled]
 }
 
 // quick counts those that are being asked and have not been for long.
