@@ -180,6 +180,16 @@ func apiserver(m manager.Manager, authority *certificates.Authority, options Opt
 	if err := bundle.SetupWithManager(m); err != nil {
 		return fmt.Errorf("add caBundle of the APIService: %w", err)
 	}
+	trust := &apiservice.Trust{
+		Client:     m.GetClient(),
+		Live:       m.GetAPIReader(),
+		Authority:  authority,
+		Labels:     objects.APIServerLabels(),
+		FieldOwner: objects.FieldOwner,
+	}
+	if err := trust.SetupWithManager(m); err != nil {
+		return fmt.Errorf("add ConfigMaps of the aggregated API server: %w", err)
+	}
 	removal := &apiservice.Removal{Client: m.GetClient(), Live: m.GetAPIReader(), Namespace: options.Namespace}
 	if err := removal.SetupWithManager(m); err != nil {
 		return fmt.Errorf("add removal of the APIService: %w", err)

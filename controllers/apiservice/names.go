@@ -19,6 +19,10 @@ const (
 	// SecretName is the Secret of the aggregated API server, in the same namespace.
 	SecretName = "wsproxy-apiserver-tls" // #nosec G101 -- a name, not a credential.
 
+	// TrustName is the ConfigMap with the authorities of the aggregated API server, in
+	// each namespace that has a proxy. Its key is FileCA.
+	TrustName = "wsproxy-apiserver-ca"
+
 	// FieldOwner owns the caBundle of the APIService and nothing else.
 	FieldOwner = "wsproxy-apiservice-ca"
 )
@@ -31,8 +35,8 @@ const (
 	// FileClientCert and FileClientKey are what data-plane pods are shown.
 	FileClientCert = "client.crt"
 	FileClientKey  = "client.key"
-	// FileCA verifies data-plane pods: the bundle of the operator's authority, old
-	// and new while it rotates.
+	// FileCA verifies data-plane pods, and in the ConfigMap the API server: the bundle of
+	// the operator's authority, old and new while it rotates.
 	FileCA = "ca.crt"
 )
 

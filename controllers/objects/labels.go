@@ -64,8 +64,8 @@ func ownerReference(proxy *wsproxyv1alpha1.WebSocketProxy) *metav1ac.OwnerRefere
 // authority. It belongs to the installation, not to a proxy.
 func AuthorityLabels() map[string]string { return installation("certificate-authority") }
 
-// APIServerLabels returns the labels of the Secret of the aggregated API server,
-// which belongs to the installation, too.
+// APIServerLabels returns the labels of the Secret of the aggregated API server, and of
+// the ConfigMaps by which it is trusted. They belong to the installation, too.
 func APIServerLabels() map[string]string { return installation("apiserver") }
 
 func installation(component string) map[string]string {

@@ -9,11 +9,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -244,5 +246,68 @@ func TestAnAPIServiceOfAnotherServiceIsLeftAlone(t *testing.T) {
 	looked(r, "apiservice-ca")
 	if _, bundle, err := readAPIService(t.Context(), r.api); err != nil || len(bundle) > 0 {
 		t.Errorf("caBundle is %q: %v", bundle, err)
+	}
+}
+
+func TestBackendsAreGivenTheAuthorityOfTheAPIServer(t *testing.T) {
+	r := newRoom(t)
+	o := startOperator(t, r.namespace)
+	want := string(exists[corev1.Secret](r, apiservice.SecretName).Data["ca.crt"])
+	// owned waits until the ConfigMap is as it should be and has these owners.
+	owned := func(proxies ...client.Object) {
+		t.Helper()
+		r.eventually(func() error {
+			c := exists[corev1.ConfigMap](r, apiservice.TrustName)
+			if c.Data["ca.crt"] != want || len(c.Data) != 1 || len(c.OwnerReferences) != len(proxies) {
+				return fmt.Errorf("it has %v of %v", c.Data, c.OwnerReferences)
+			}
+			for _, p := range proxies {
+				// It would take all of them with it otherwise.
+				if !slices.ContainsFunc(c.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == p.GetUID() && o.Controller == nil }) {
+					return fmt.Errorf("%s is not among the owners %v", p.GetName(), c.OwnerReferences)
+				}
+			}
+			return nil
+		})
+	}
+	echo := r.proxy("echo")
+	owned(echo)
+	chat := r.proxy("chat")
+	owned(echo, chat)
+	r.patch(get[corev1.ConfigMap](r, apiservice.TrustName), `{"data":{"ca.crt":"somebody else's","more":"x"}}`)
+	if err := r.api.Delete(t.Context(), echo); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually(func() error {
+		if c := get[corev1.ConfigMap](r, apiservice.TrustName); c.Data["ca.crt"] != want {
+			return errors.New("it has another authority")
+		}
+		return nil
+	})
+	// What is gone while nobody looks is there again when the next operator does.
+	o.stop()
+	if err := r.api.Delete(t.Context(), get[corev1.ConfigMap](r, apiservice.TrustName)); err != nil {
+		t.Fatal(err)
+	}
+	startOperator(t, r.namespace)
+	owned(chat)
+}
+
+func TestAConfigMapOfSomebodyElseIsLeftAlone(t *testing.T) {
+	r := newRoom(t)
+	theirs := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: apiservice.TrustName}, Data: map[string]string{"ca.crt": "theirs"}}
+	r.create(theirs)
+	startOperator(t, r.namespace)
+	exists[corev1.Secret](r, apiservice.SecretName)
+	before := reconciled(r, "apiserver-trust")
+	r.proxy("echo")
+	r.eventually(func() error {
+		if reconciled(r, "apiserver-trust") == before {
+			return errors.New("nobody has looked")
+		}
+		return nil
+	})
+	if c := get[corev1.ConfigMap](r, apiservice.TrustName); c.ResourceVersion != theirs.ResourceVersion {
+		t.Errorf("it was written: %+v", c)
 	}
 }

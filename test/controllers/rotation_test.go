@@ -116,7 +116,16 @@ func TestTheNextAuthorityWaitsUntilEverybodyTrustsIt(t *testing.T) {
 			}
 		},
 		"the aggregated API server": func(r *room) func() { return r.unwritable(apiservice.SecretName) },
-		"the pods of a proxy":       func(r *room) func() { return r.unwritable("echo-wsproxy") },
+		"a backend": func(r *room) func() {
+			r.patch(get[corev1.ConfigMap](r, apiservice.TrustName), `{"immutable":true}`)
+			return func() {
+				// See unwritable.
+				if err := r.api.Delete(r.Context(), get[corev1.ConfigMap](r, apiservice.TrustName)); err != nil {
+					r.Fatal(err)
+				}
+			}
+		},
+		"the pods of a proxy": func(r *room) func() { return r.unwritable("echo-wsproxy") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRoom(t)
@@ -138,6 +147,7 @@ func TestTheNextAuthorityWaitsUntilEverybodyTrustsIt(t *testing.T) {
 			r.proxy("echo")
 			old := parseAll(t, exists[corev1.Secret](r, "echo-wsproxy").Data["ca.crt"])[0]
 			exists[corev1.Secret](r, apiservice.SecretName)
+			exists[corev1.ConfigMap](r, apiservice.TrustName)
 			first.stop()
 			catchUp := lag(r)
 
