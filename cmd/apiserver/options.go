@@ -182,6 +182,7 @@ func (o *options) config() (*apiserver.Config, error) {
 	}
 	g.Authentication.APIAudiences = authenticator.Audiences{apiserver.Audience}
 	g.Authentication.Authenticator = apiserver.Named(g.Authentication.Authenticator)
+	g.Authorization.Authorizer = apiserver.AllNames(g.Authorization.Authorizer)
 	c.Fleet = fleet.Options{Pods: client.CoreV1(), ClientDir: o.clientDir, Timeout: o.podTimeout, Logger: klog.Background()}
 	c.Changes, c.Sends = o.changes, o.sends
 	return c, nil

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -306,6 +307,38 @@ func (c *cluster) tokens(t *testing.T) {
 	}
 	c.kubectl("create", "rolebinding", "backend", "-n", "shop", "--clusterrole=wsproxy-connections-viewer", "--serviceaccount=shop:backend")
 	eventually(t, "the backend may see", func() bool { code, _ := c.direct(path("shop"), ours); return code == http.StatusOK })
+
+	// Who asks often costs the kube-apiserver a question now and then, whatever the names.
+	before := c.reviews()
+	for n := range 100 {
+		if code, body := c.direct(path("shop", fmt.Sprintf("k5dfau6e5kgemg63i-%08d", n)), ours); code != http.StatusNotFound {
+			t.Fatalf("%d: %s", code, body)
+		}
+	}
+	if n := c.reviews() - before; n > 40 {
+		t.Errorf("100 requests cost %d reviews", n)
+	}
+	// The answers are remembered for a few seconds only.
+	c.kubectl("delete", "rolebinding", "backend", "-n", "shop")
+	eventually(t, "the backend may not see any more", func() bool { code, _ := c.direct(path("shop"), ours); return code == http.StatusForbidden })
+	c.kubectl("delete", "serviceaccount", "backend", "-n", "shop")
+	eventually(t, "the backend is nobody any more", func() bool { code, _ := c.direct(path("shop"), ours); return code == http.StatusUnauthorized })
+}
+
+// reviews counts what the kube-apiserver was asked about tokens and rights.
+func (c *cluster) reviews() (n int) {
+	c.Helper()
+	for _, found := range regexp.MustCompile(`(?m)^apiserver_request_total\{.*resource="(?:tokenreviews|subjectaccessreviews)".*\} (\d+)$`).FindAllStringSubmatch(c.kubectl("get", "--raw", "/metrics"), -1) {
+		count, err := strconv.Atoi(found[1])
+		if err != nil {
+			c.Fatal(err)
+		}
+		n += count
+	}
+	if n == 0 {
+		c.Fatal("the kube-apiserver was never asked")
+	}
+	return n
 }
 
 func (c *cluster) silence(t *testing.T) {
@@ -316,6 +349,13 @@ func (c *cluster) silence(t *testing.T) {
 		out := c.kubectl("get", "wsc", "-n", "shop", "--chunk-size=0")
 		return strings.Contains(out, "Warning: 10 data-plane pods did not answer") && strings.Count(out, " Open ") > 900
 	})
+	// Pages go on without them, and every page says so; kubectl says it once.
+	for _, size := range []string{"--chunk-size=100", "--chunk-size=500"} {
+		out := c.kubectl("get", "wsc", "-n", "shop", size)
+		if strings.Count(out, "Warning: 10 data-plane pods did not answer") != 1 || strings.Count(out, " Open ") < 900 {
+			t.Errorf("%s lists %d:\n%.500s", size, strings.Count(out, " Open "), out)
+		}
+	}
 	begin := time.Now()
 	c.kubectl("api-resources", "--cached=false")
 	took := time.Since(begin)
