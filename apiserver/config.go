@@ -6,6 +6,7 @@ package apiserver
 import (
 	"net/http"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	openapinamer "k8s.io/apiserver/pkg/endpoints/openapi"
@@ -31,8 +32,9 @@ type Config struct {
 	Changes throttle.Options
 	// Sends is how many messages each user may send.
 	Sends throttle.Options
-	// PerUser is how many reads, how many changes and how many messages of each user
-	// are served at a time. Default MaxPerUser.
+	// PerUser is how many reads, how many changes, how many messages and how many watches
+	// of each user are served at a time; of lists without a limit it is a tenth. Default
+	// MaxPerUser.
 	PerUser int
 
 	scheme *runtime.Scheme
@@ -69,8 +71,10 @@ func (c *Config) Complete() (*Server, error) {
 		return nil, err
 	}
 	c.Generic.AddReadyzChecks(healthz.NamedCheck("pods-known", func(*http.Request) error { return pods.Fresh() }))
+	registry := prometheus.NewRegistry()
+	registerFleet(registry, pods)
 	changes := throttle.New(c.Changes)
-	c.Generic.BuildHandlerChainFunc = throttled(throttles{changes: changes, sends: throttle.New(c.Sends)}, c.PerUser)
+	c.Generic.BuildHandlerChainFunc = throttled(throttles{changes: changes, sends: throttle.New(c.Sends), turnedBack: newTurnedBack(registry)}, c.PerUser)
 	c.Generic.AuditPolicyRuleEvaluator = discreet(c.Generic.AuditPolicyRuleEvaluator)
 	generic, err := c.Generic.Complete(nil).New("wsproxy-apiserver", genericapiserver.NewEmptyDelegate())
 	if err != nil {
@@ -79,9 +83,12 @@ func (c *Config) Complete() (*Server, error) {
 	group := genericapiserver.NewDefaultAPIGroupInfo(connectionsv1alpha1.Group, c.scheme, runtime.NewParameterCodec(c.scheme), c.codecs)
 	// There is one version and no internal one to convert to and from.
 	group.NegotiatedSerializer = c.codecs.WithoutConversion()
-	group.VersionedResourcesStorageMap[connectionsv1alpha1.GroupVersion.Version] = connections.Resources(pods, changes)
+	group.VersionedResourcesStorageMap[connectionsv1alpha1.GroupVersion.Version] = connections.Resources(pods, changes, connections.NewMetrics(registry))
 	if err := generic.InstallAPIGroup(&group); err != nil {
 		return nil, err
+	}
+	if c.Generic.EnableMetrics {
+		serveMetrics(generic, registry)
 	}
 	return &Server{Generic: generic, Fleet: pods}, nil
 }

@@ -5,8 +5,10 @@ package apiserver
 
 import (
 	"net/http"
+	"strconv"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
 	"k8s.io/apiserver/pkg/endpoints/request"
@@ -50,9 +52,11 @@ func (f *inFlight) enter(user string) (leave func(), ok bool) {
 
 // share lets each user have a share of what is served at a time: requests to pods
 // that hang take long, and whoever sends many of them must not keep others from
-// the pods that answer. Reads, changes, messages and watches are counted apart.
-func share(next http.Handler, c *genericapiserver.Config, most int) http.Handler {
+// the pods that answer. Reads, changes, messages and watches are counted apart. Of
+// lists without a limit, each of which is in memory as a whole, there may be a tenth.
+func share(next http.Handler, c *genericapiserver.Config, most int, turnedBack *prometheus.CounterVec) http.Handler {
 	reads, changes, sends, watches := newInFlight(most), newInFlight(most), newInFlight(most), newInFlight(most)
+	lists := newInFlight(max(most/10, 1))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info, ok := request.RequestInfoFrom(r.Context())
 		user, named := request.UserFrom(r.Context())
@@ -60,24 +64,49 @@ func share(next http.Handler, c *genericapiserver.Config, most int) http.Handler
 			next.ServeHTTP(w, r)
 			return
 		}
-		counted := changes
+		counted, limit := changes, limitChangesAtOnce
 		switch {
 		case info.Verb == "get" || info.Verb == "list":
-			counted = reads
+			counted, limit = reads, limitReadsAtOnce
 		case info.Verb == "watch":
-			counted = watches
+			counted, limit = watches, limitWatchesAtOnce
 		case isSend(info):
-			counted = sends
+			counted, limit = sends, limitSendsAtOnce
+		}
+		refuse := func(limit string) {
+			turnedBack.WithLabelValues(limit).Inc()
+			err := apierrors.NewTooManyRequests("too many requests of this user are under way, others are not affected", 1)
+			responsewriters.ErrorNegotiated(err, c.Serializer, connectionsv1alpha1.GroupVersion, w, r)
 		}
 		leave, ok := counted.enter(user.GetName())
 		if !ok {
-			err := apierrors.NewTooManyRequests("too many requests of this user are under way, others are not affected", 1)
-			responsewriters.ErrorNegotiated(err, c.Serializer, connectionsv1alpha1.GroupVersion, w, r)
+			refuse(limit)
 			return
 		}
 		defer leave()
+		if isWhole(info, r) {
+			leave, ok := lists.enter(user.GetName())
+			if !ok {
+				refuse(limitListsAtOnce)
+				return
+			}
+			defer leave()
+		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// largestPage is what a page may have that is counted as one: the most that anybody is
+// known to ask for.
+const largestPage = 10_000
+
+// isWhole reports whether a list is not one by one name, nor by pages.
+func isWhole(info *request.RequestInfo, r *http.Request) bool {
+	if info.Verb != "list" || info.Name != "" {
+		return false
+	}
+	limit, err := strconv.ParseInt(r.URL.Query().Get("limit"), 10, 64)
+	return err != nil || limit <= 0 || limit > largestPage
 }
 
 // asksNoPod extends what is not counted among the requests that are served at a

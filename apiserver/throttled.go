@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
 	genericapiserver "k8s.io/apiserver/pkg/server"
@@ -23,7 +24,11 @@ import (
 const MaxChanges = 0
 
 // throttles are what each user may do, by what it is.
-type throttles struct{ changes, sends *throttle.Throttle }
+type throttles struct {
+	changes, sends *throttle.Throttle
+	// turnedBack counts those who may not, by the limit.
+	turnedBack *prometheus.CounterVec
+}
 
 // throttled makes the chain of handlers: the default one, in which changes and
 // messages are counted before they are authorized. To authorize one costs a request to the
@@ -38,7 +43,7 @@ func throttled(users throttles, perUser int) func(http.Handler, *genericapiserve
 		deciding := c.Authorization.Authorizer
 		defer func() { c.Authorization.Authorizer = deciding }()
 		c.Authorization.Authorizer = &countingAuthorizer{deciding, users}
-		chain := genericapiserver.DefaultBuildHandlerChain(turnBack(share(bounded(sparing(strict(api)), c), c, perUser), c), c)
+		chain := genericapiserver.DefaultBuildHandlerChain(turnBack(share(bounded(sparing(strict(api)), c), c, perUser, users.turnedBack), c, users.turnedBack), c)
 		return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 			chain.ServeHTTP(w, request.WithContext(context.WithValue(request.Context(), noteKey{}, &note{})))
 		})
@@ -70,9 +75,9 @@ func (a *countingAuthorizer) Authorize(ctx context.Context, attributes authorize
 	note, ok := ctx.Value(noteKey{}).(*note)
 	if ok && isChange(attributes) {
 		counted := a.users.changes
-		note.what = "changes"
+		note.what = limitChanges
 		if attributes.GetSubresource() == connectionsv1alpha1.SubresourceSend {
-			counted, note.what = a.users.sends, "messages"
+			counted, note.what = a.users.sends, limitMessages
 		}
 		if note.wait = counted.Take(attributes.GetUser().GetName(), 1); note.wait > 0 {
 			return authorizer.DecisionAllow, "too many " + note.what + " by this user: it is turned back without a decision", nil
@@ -88,9 +93,10 @@ func isChange(a authorizer.Attributes) bool {
 }
 
 // turnBack answers 429 to what carries a note that says so.
-func turnBack(next http.Handler, c *genericapiserver.Config) http.Handler {
+func turnBack(next http.Handler, c *genericapiserver.Config, turnedBack *prometheus.CounterVec) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		if note, ok := request.Context().Value(noteKey{}).(*note); ok && note.wait > 0 {
+			turnedBack.WithLabelValues(note.what).Inc()
 			responsewriters.ErrorNegotiated(throttle.Error(note.what, note.wait), c.Serializer, connectionsv1alpha1.GroupVersion, w, request)
 			return
 		}

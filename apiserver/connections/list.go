@@ -132,7 +132,7 @@ func (r reader) page(ctx context.Context, options *internalversion.ListOptions, 
 	case first == 0, first == merge.Unresumable, !complete && (also != nil || r.of != fleet.Live):
 		page.at = merge.Unresumable
 	case len(result.Unanswered) > 0:
-		return nil, unavailable(result.Unanswered[0].Error()+", though it did when the list began")
+		return nil, unavailable(result.Unanswered[0].Error() + ", though it did when the list began")
 	case !complete:
 		return nil, errUntimely
 	default:

@@ -80,6 +80,9 @@ func (s *Send) Create(ctx context.Context, name string, object runtime.Object, v
 		}
 	}
 	outcome, err := s.storage.fleet.Send(ctx, namespace, message)
+	if !message.GetDryRun() {
+		s.storage.metrics.sent(outcome, err)
+	}
 	if err != nil {
 		return nil, apiError(ctx, name, err)
 	}

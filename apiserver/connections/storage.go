@@ -28,6 +28,7 @@ type Storage struct {
 	reader
 	// changes has counted each request for a change as one before it comes here.
 	changes *throttle.Throttle
+	metrics *Metrics
 	now     func() time.Time
 }
 
@@ -48,8 +49,8 @@ var (
 
 // Resources returns the storage of each resource of the group by its name in
 // URLs.
-func Resources(pods *fleet.Fleet, changes *throttle.Throttle) map[string]rest.Storage {
-	s := &Storage{reader: reader{pods, fleet.Live, resource}, changes: changes, now: time.Now}
+func Resources(pods *fleet.Fleet, changes *throttle.Throttle, metrics *Metrics) map[string]rest.Storage {
+	s := &Storage{reader: reader{pods, fleet.Live, resource}, changes: changes, metrics: metrics, now: time.Now}
 	const parent = connectionsv1alpha1.ResourceConnections
 	return map[string]rest.Storage{
 		connectionsv1alpha1.ResourceClosed: &Closed{reader: reader{pods, fleet.Closed, resourceClosed}, now: time.Now},

@@ -18,7 +18,6 @@ import (
 	"github.com/wsproxy/wsproxy/api/clock"
 	connectionsv1alpha1 "github.com/wsproxy/wsproxy/api/connections/v1alpha1"
 	"github.com/wsproxy/wsproxy/apiserver/fleet"
-	"github.com/wsproxy/wsproxy/apiserver/merge"
 )
 
 const (
@@ -71,7 +70,11 @@ func (s *Storage) Watch(ctx context.Context, options *internalversion.ListOption
 		initial: initial, bookmarks: options.AllowWatchBookmarks, version: version,
 	}
 	ctx, w.cancel = context.WithCancel(ctx)
-	go w.run(ctx)
+	s.metrics.begins()
+	go func() {
+		defer close(w.stopped)
+		s.metrics.ends(w.run(ctx))
+	}()
 	return w, nil
 }
 
@@ -100,9 +103,9 @@ func (w *watcher) Stop() {
 	<-w.stopped
 }
 
-// run sends events until ctx ends, nobody reads them, or they end by themselves.
-func (w *watcher) run(ctx context.Context) {
-	defer close(w.stopped)
+// run sends events until ctx ends, nobody reads them, or they end by themselves. It
+// returns which of these it was.
+func (w *watcher) run(ctx context.Context) (reason string) {
 	defer close(w.events)
 	defer w.followed.Stop() //nolint:contextcheck // It may begin streams for others.
 	defer w.cancel()
@@ -111,12 +114,11 @@ func (w *watcher) run(ctx context.Context) {
 	for {
 		events, version, initial, err := w.followed.Next(ctx, atOnce)
 		if err != nil {
-			w.fail(ctx, err)
-			return
+			return w.fail(ctx, err)
 		}
 		for _, e := range events {
 			if event, ok := w.event(e); ok && !w.send(ctx, event) {
-				return
+				return w.unsent(ctx)
 			}
 		}
 		now := time.Now()
@@ -125,12 +127,12 @@ func (w *watcher) run(ctx context.Context) {
 		case w.initial && !initial:
 			w.initial, due = false, now.Add(bookmarkEvery)
 			if w.bookmarks && !w.send(ctx, w.bookmark(version, true)) {
-				return
+				return w.unsent(ctx)
 			}
 		case w.initial || !w.bookmarks || version <= w.version || now.Before(due) && !last:
 		default:
 			if due = now.Add(bookmarkEvery); !w.send(ctx, w.bookmark(version, false)) {
-				return
+				return w.unsent(ctx)
 			}
 		}
 	}
@@ -150,11 +152,23 @@ func (w *watcher) send(ctx context.Context, event watch.Event) bool {
 	}
 }
 
+// unsent says why an event could not be sent.
+func (*watcher) unsent(ctx context.Context) (reason string) {
+	if ctx.Err() != nil {
+		return endClient
+	}
+	return endSlow
+}
+
 // fail says why the watch ends, where it is not by whoever watches. One that was too
 // slow just ends: it may go on from where it is.
-func (w *watcher) fail(ctx context.Context, err error) {
-	if ctx.Err() != nil || errors.Is(err, merge.ErrSlow) {
-		return
+func (w *watcher) fail(ctx context.Context, err error) (reason string) {
+	if ctx.Err() != nil {
+		return endClient
+	}
+	reason = reasonOf(err)
+	if reason == endSlow {
+		return reason
 	}
 	status := apiError(ctx, "", err)
 	if w.initial {
@@ -165,6 +179,7 @@ func (w *watcher) fail(ctx context.Context, err error) {
 	if errors.As(status, &known) {
 		w.send(ctx, watch.Event{Type: watch.Error, Object: new(known.Status())})
 	}
+	return reason
 }
 
 // bookmark is an event that says nothing but the version.

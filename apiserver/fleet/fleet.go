@@ -188,6 +188,15 @@ func (f *Fleet) Pods(match func(*Pod) bool) []*Pod {
 	return pods
 }
 
+// Count returns how many pods there are, and of how many there is a stream, which all
+// who watch them share.
+func (f *Fleet) Count() (pods, streams int) {
+	f.mu.Lock()
+	pods = len(f.pods)
+	f.mu.Unlock()
+	return pods, f.hub.streams()
+}
+
 func (f *Fleet) set(object any) {
 	pod, ok := object.(*corev1.Pod)
 	if !ok {

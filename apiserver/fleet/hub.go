@@ -127,6 +127,18 @@ func (h *hub) feedLocked() {
 	}
 }
 
+// streams counts those of pods that are open, or are being opened.
+func (h *hub) streams() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range h.pods {
+		if f.stop != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // tick looks for silent pods, and for streams that nobody has wanted for a while,
 // until ctx ends.
 func (h *hub) tick(ctx context.Context) {

@@ -91,7 +91,7 @@ func (j *Join[P]) Listed(process string, connections []*dataplanev1alpha1.Connec
 func (j *Join[P]) merge(process string, changes []*dataplanev1alpha1.Change, reached clock.Stamp) {
 	w, m := j.watch, j.m
 	if process != m.run {
-		w.fail(fmt.Errorf("%w: a process in a pod was replaced", ErrExpired))
+		w.fail(errReplaced)
 		return
 	}
 	if err := w.replica.follow(reached); err != nil {

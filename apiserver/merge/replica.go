@@ -35,10 +35,19 @@ var (
 	// ErrExpired: what is needed is not known here any more, or not for certain. Who
 	// lists knows everything.
 	ErrExpired = errors.New("too old resource version")
+	// ErrSilent, ErrGone, ErrForgotten and ErrRelisted are ErrExpired, too: a pod says
+	// nothing any more; a pod, or the process in it, has ended and has not said what became
+	// of its connections; it has forgotten what is needed; all pods had to be listed again.
+	ErrSilent    = fmt.Errorf("%w: a pod has said nothing for %v", ErrExpired, Silence)
+	ErrGone      = fmt.Errorf("%w: a pod is gone", ErrExpired)
+	ErrForgotten = fmt.Errorf("%w: a pod has forgotten what has happened", ErrExpired)
+	ErrRelisted  = fmt.Errorf("%w: the pods had to be listed again", ErrExpired)
 	// ErrSlow: nobody reads what happens.
 	ErrSlow = errors.New("events are read too slowly")
 	// ErrAhead: a pod says that it is later than it can be.
 	ErrAhead = errors.New("the clock is too far ahead")
+	// errReplaced: another process runs in a pod.
+	errReplaced = fmt.Errorf("%w: its process was replaced", ErrGone)
 	// errEnded: nobody watches any more.
 	errEnded = errors.New("the watch was ended")
 )
@@ -154,7 +163,7 @@ func (r *Replica[P]) Leave(p P) {
 	}
 	delete(r.runs, p)
 	r.depart(p)
-	r.failWithout(p, "a pod is gone")
+	r.failWithout(p, ErrGone)
 }
 
 // Restarted says that the kubelet tells of another process in a pod. That is news
@@ -169,7 +178,7 @@ func (r *Replica[P]) Restarted(p P) {
 		return
 	}
 	r.depart(p)
-	r.failWithout(p, "a process in a pod was replaced")
+	r.failWithout(p, errReplaced)
 }
 
 // Relisted says that the pods had to be listed again: those that came and went in
@@ -178,7 +187,7 @@ func (r *Replica[P]) Relisted() {
 	r.began, r.left = r.clock.Now(), nil
 	clear(r.issued)
 	for w := range r.watches {
-		w.fail(fmt.Errorf("%w: the pods had to be listed again", ErrExpired))
+		w.fail(ErrRelisted)
 	}
 }
 
@@ -192,13 +201,13 @@ func (r *Replica[P]) depart(p P) {
 
 // failWithout ends the watches that a pod is missing from; those that have seen it
 // drain go on without it.
-func (r *Replica[P]) failWithout(p P, why string) {
+func (r *Replica[P]) failWithout(p P, why error) {
 	for w := range r.watches {
 		if !w.scope(p) {
 			continue
 		}
 		if m := w.members[p]; m == nil || m.state != done {
-			w.fail(fmt.Errorf("%w: %s", ErrExpired, why))
+			w.fail(why)
 		}
 		delete(w.members, p)
 	}
@@ -269,7 +278,7 @@ func (r *Replica[P]) replace(p P, known *run, said *dataplanev1alpha1.WatchRespo
 	if known.id != "" {
 		noticed = r.clock.Now()
 		r.depart(p)
-		r.failWithout(p, "a process in a pod was replaced")
+		r.failWithout(p, errReplaced)
 	}
 	*known = run{id: said.GetPodId(), boot: clock.Stamp(said.GetBoot()), replaced: noticed}
 }
@@ -279,7 +288,7 @@ func (r *Replica[P]) Behind(p P) {
 	r.Unfollow(p)
 	for w := range r.watches {
 		if m := w.members[p]; m != nil && m.state != done {
-			w.fail(fmt.Errorf("%w: a pod has forgotten what has happened", ErrExpired))
+			w.fail(ErrForgotten)
 		}
 	}
 }
@@ -293,7 +302,7 @@ func (r *Replica[P]) Tick() {
 		}
 		for w := range r.watches {
 			if m := w.members[p]; m != nil && m.state != done {
-				w.fail(fmt.Errorf("%w: a pod has said nothing for %v", ErrExpired, Silence))
+				w.fail(ErrSilent)
 			}
 		}
 	}

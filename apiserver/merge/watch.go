@@ -286,7 +286,7 @@ func (w *Watch[P]) end(p P) {
 		w.woken()
 	case m.state == done:
 	default:
-		w.fail(fmt.Errorf("%w: a pod has ended before it was asked", ErrExpired))
+		w.fail(ErrGone)
 	}
 }
 

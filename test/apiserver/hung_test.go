@@ -56,12 +56,14 @@ func TestAHungPodDoesNotUseUpTheServer(t *testing.T) {
 }
 
 func TestManyHungPodsDoNotUseUpTheServer(t *testing.T) {
-	r := newRoom(t, podTimeout(10*time.Second), func(c *apiserver.Config) { c.PerUser = 40 })
+	// Whoever is let in stays until the end of the test, however long the others take.
+	r := newRoom(t, podTimeout(10*time.Minute), func(c *apiserver.Config) { c.PerUser = 40 })
 	names := r.pod("shop", "echo", "echo-a").connect(10)
 	var got tally
 	defer got.Wait()
 	for i := range 30 {
 		silent := r.silentPod("mallory", "echo", fmt.Sprintf("echo-%d", i))
+		defer func() { r.remove(silent) }()
 		for n := range 15 {
 			name := fmt.Sprintf("%s-%08d", silent.id, n)
 			got.send(r, call{path: path("mallory", name), user: "mallory"})
@@ -131,4 +133,60 @@ func TestAnErrorHasNoAddress(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Watches of pods that hang are refused when their time is over, and those that were
+// under way end. Nobody else waits for that.
+func TestWatchesOfPodsThatHang(t *testing.T) {
+	r := newRoom(t, podTimeout(5*time.Second))
+	names := r.pod("shop", "echo", "echo-a").connect(10)
+	hangs := r.pod("mallory", "echo", "echo-0")
+	under := r.watch("mallory", withState)
+	under.wantState(nil)
+	version := r.get(path("mallory")).list().ResourceVersion
+	hangs.stop()
+	hangs.hang(t, r.authority, r.port)
+	for i := range 30 {
+		r.silentPod("mallory", "echo", fmt.Sprintf("echo-%d", i+1))
+	}
+	var begins, resumes, lists tally
+	for range 50 {
+		begins.send(r, call{path: path("mallory") + "?" + withState, user: "mallory"})
+		resumes.send(r, call{path: path("mallory") + "?watch=1&resourceVersion=" + version, user: "mallory"})
+	}
+	for range 10 {
+		lists.send(r, call{path: path("mallory") + "?limit=500", user: "mallory"})
+	}
+	r.others(names)
+	for what, c := range map[string]struct {
+		*tally
+		want, of int
+	}{"begin": {&begins, http.StatusServiceUnavailable, 50}, "resume": {&resumes, http.StatusGone, 50}, "list": {&lists, http.StatusOK, 10}} {
+		c.Wait()
+		if n := int(c.tally.of[c.want].Load()); n != c.of {
+			t.Errorf("%s: %d of %d are answered %d", what, n, c.of, c.want)
+		}
+	}
+	under.wantEnd(http.StatusGone)
+}
+
+// A list without a limit is in memory as a whole.
+func TestListsWithoutALimitAreBounded(t *testing.T) {
+	r := newRoom(t, podTimeout(10*time.Minute), func(c *apiserver.Config) { c.PerUser = 40 })
+	silent := r.silentPod("mallory", "echo", "echo-silent")
+	names := r.pod("shop", "echo", "echo-a").connect(10)
+	var whole tally
+	defer whole.Wait()
+	defer func() { r.remove(silent) }()
+	for i := range 20 {
+		whole.send(r, call{path: path("mallory") + []string{"", "?limit=0", "?limit=1000000", "?limit=-1"}[i%4], user: "mallory"})
+	}
+	r.until("all but a tenth of the share is refused", func() bool { return whole.of[429].Load() == 20-40/10 })
+	if a := r.call(call{path: path("shop") + "?limit=500", user: "mallory"}); a.code != http.StatusOK {
+		t.Errorf("a page is answered %d: %s", a.code, a.body)
+	}
+	if a := r.call(call{path: path("shop") + "?fieldSelector=metadata.name%3D" + names[0], user: "mallory"}); a.code != http.StatusOK {
+		t.Errorf("a list of one name is answered %d: %s", a.code, a.body)
+	}
+	r.others(names)
 }

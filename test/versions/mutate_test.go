@@ -31,7 +31,7 @@ var mutations = []mutation{
 	{"who missed the end of a pod goes on", merged + "watch.go", "if r.refuses(version, d.at) && scope(d.pod) {", "if version < d.at && version < 0 {"},
 	{"versions of lists before an end are good", merged + "watch.go", "return version <= learned\n", "return false\n"},
 	{"young pods were known to all", merged + "join.go", "boot > w.from-young", "boot < 0"},
-	{"a watch outlives a pod that was killed", merged + "replica.go", "if m := w.members[p]; m == nil || m.state != done {\n\t\t\tw.fail(fmt.Errorf(\"%w: %s\", ErrExpired, why))", "if m := w.members[p]; m == nil && m != nil {\n\t\t\tw.fail(fmt.Errorf(\"%w: %s\", ErrExpired, why))"},
+	{"a watch outlives a pod that was killed", merged + "replica.go", "if m := w.members[p]; m == nil || m.state != done {\n\t\t\tw.fail(why)", "if m := w.members[p]; m == nil && m != nil {\n\t\t\tw.fail(why)"},
 	{"what comes while a pod is asked is dropped", merged + "join.go", "\tlive := m.live\n", "\tlive := m.live[:0]\n"},
 	{"what the kubelet tells is no news", merged + "replica.go", "if noticed := run.replaced; noticed != 0 &&", "if noticed := run.replaced; noticed >= 0 || noticed != 0 &&"},
 	{"a watch that begins is there at once", merged + "watch.go", "if w.initial && w.Complete() &&", "if w.initial &&"},

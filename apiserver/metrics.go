@@ -1,0 +1,62 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/component-base/metrics/legacyregistry"
+
+	"github.com/wsproxy/wsproxy/apiserver/fleet"
+)
+
+// What a user may have too much of, by rate and at a time.
+const (
+	limitChanges       = "changes"
+	limitMessages      = "messages"
+	limitReadsAtOnce   = "reads_at_once"
+	limitListsAtOnce   = "lists_at_once"
+	limitChangesAtOnce = "changes_at_once"
+	limitSendsAtOnce   = "messages_at_once"
+	limitWatchesAtOnce = "watches_at_once"
+)
+
+// newTurnedBack counts the requests that are answered 429 before they come to where
+// k8s.io/apiserver counts requests.
+func newTurnedBack(r prometheus.Registerer) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wsproxy_api_turned_back_total",
+		Help: "Requests that were answered 429, by what their user had too much of: changes or messages by rate, or reads, lists without a limit, changes, messages or watches under way at once.",
+	}, []string{"limit"})
+	for _, limit := range []string{
+		limitChanges, limitMessages, limitReadsAtOnce, limitListsAtOnce, limitChangesAtOnce, limitSendsAtOnce, limitWatchesAtOnce,
+	} {
+		c.WithLabelValues(limit)
+	}
+	r.MustRegister(c)
+	return c
+}
+
+func registerFleet(r prometheus.Registerer, pods *fleet.Fleet) {
+	r.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "wsproxy_api_pods",
+			Help: "Data-plane pods that are asked.",
+		}, func() float64 { n, _ := pods.Count(); return float64(n) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "wsproxy_api_pod_streams",
+			Help: "Streams of data-plane pods: one for each pod that is watched, however many watch it.",
+		}, func() float64 { _, n := pods.Count(); return float64(n) }),
+	)
+}
+
+// serveMetrics makes /metrics serve ours beside those of the libraries, which are the
+// same for all servers of a process.
+func serveMetrics(generic *genericapiserver.GenericAPIServer, ours prometheus.Gatherer) {
+	const path = "/metrics"
+	mux := generic.Handler.NonGoRestfulMux
+	mux.Unregister(path)
+	mux.Handle(path, promhttp.HandlerFor(prometheus.Gatherers{legacyregistry.DefaultGatherer, ours}, promhttp.HandlerOpts{}))
+}
