@@ -72,7 +72,10 @@ func (t *Trust) Reconcile(ctx context.Context, request reconcile.Request) (recon
 		}
 		failures = append(failures, err)
 	}
-	return result, errors.Join(failures...)
+	if err := errors.Join(failures...); err != nil {
+		return reconcile.Result{}, err
+	}
+	return result, nil
 }
 
 type ownerReference = metav1ac.OwnerReferenceApplyConfiguration
