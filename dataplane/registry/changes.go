@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-	"unique"
 
 	"github.com/wsproxy/wsproxy/api/clock"
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
@@ -39,32 +38,41 @@ type Change struct {
 	// Before is the phase before the change; PHASE_UNSPECIFIED where there was none.
 	Before dataplanev1alpha1.Phase
 
-	entry    *Entry
-	upstream unique.Handle[string]
 	phase    dataplanev1alpha1.Phase
+	upstream string
+	id       ID
+	entry    *Entry // nil where the connection was gone when the change was read
+	left     left   // of the connection, where it was gone
 }
 
-// told is what others get of a change.
-func (c *change) told() Change {
-	return Change{
+// toldLocked is what others get of a change.
+func (r *Registry) toldLocked(c change) Change {
+	told := Change{
 		Stamp: c.stamp, Kind: c.kind, Before: dataplanev1alpha1.Phase(c.before),
-		entry: c.entry, upstream: c.upstream, phase: dataplanev1alpha1.Phase(c.phase),
+		phase: dataplanev1alpha1.Phase(c.phase), upstream: c.upstream, id: ID{r.run, c.sequence},
 	}
+	if told.entry = r.order.get(c.sequence); told.entry == nil {
+		told.left = r.history.left(c.sequence)
+	}
+	return told
 }
 
 // ID is the identity of the connection.
-func (c Change) ID() ID { return c.entry.id }
+func (c Change) ID() ID { return c.id }
 
 // Describe returns the connection with the phase, the upstream and the version
 // that it had after the change, and with everything else as it is now; of one that
 // was gone when the change was read, as it was at its end.
 func (c Change) Describe() *dataplanev1alpha1.Connection {
-	described := c.entry.Describe()
-	described.Version, described.Phase, described.Upstream = int64(c.Stamp), c.phase, ""
-	described.End = nil // It may have come after the change.
-	if c.upstream != (unique.Handle[string]{}) {
-		described.Upstream = c.upstream.Value()
+	described := &dataplanev1alpha1.Connection{}
+	if c.entry != nil {
+		described = c.entry.Describe()
+	} else {
+		c.left.Describe(described)
+		described.Name, described.Uid = c.id.Name(), c.id.UID()
 	}
+	described.Version, described.Phase, described.Upstream = int64(c.Stamp), c.phase, c.upstream
+	described.End = nil // It may have come after the change.
 	if c.phase != dataplanev1alpha1.Phase_PHASE_CLOSING {
 		described.ClosingSince = nil
 	}
@@ -94,13 +102,14 @@ func (r *Registry) Changes(from clock.Stamp, into []Change) (n int, reached cloc
 	if from < h.floor {
 		return 0, 0, fmt.Errorf("from %d: %w, only those from %d on", from, ErrForgotten, h.floor)
 	}
-	at := h.find(from)
-	for into = into[:min(len(into), readAtOnce)]; at < h.next && n < len(into); at++ {
-		into[n] = h.at(at).told()
+	changes := h.from(from)
+	into = into[:min(len(into), readAtOnce)]
+	for c, ok := changes.next(); ok; c, ok = changes.next() {
+		if n == len(into) {
+			return n, c.stamp - 1, nil
+		}
+		into[n] = r.toldLocked(c)
 		n++
-	}
-	if at < h.next {
-		return n, h.at(at).stamp - 1, nil
 	}
 	return n, r.clock.Now(), nil // Who stamps a change holds mu.
 }
@@ -131,27 +140,36 @@ func (r *Registry) Report(id ID, phase dataplanev1alpha1.Phase, upstream string)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e := r.order.get(id.sequence); e != nil {
-		r.noteLocked(e, change{kind: Modified, upstream: upstreamOf(upstream), phase: uint8(phase)}) // #nosec G115 -- an enum of five.
+		r.noteLocked(e, change{kind: Modified, phase: uint8(phase), upstream: upstream}) // #nosec G115 -- an enum of five.
 	}
 }
 
 // noteLocked stamps a change of an entry that is there.
 func (r *Registry) noteLocked(e *Entry, c change) {
-	c.stamp, c.entry = r.clock.Tick(), e
+	c = r.stampLocked(e, c)
 	e.stamp.Store(int64(c.stamp))
-	r.history.append(c)
-	r.notedLocked(c.stamp)
+	r.notedLocked(c, leftPlace{})
 }
 
-// notedLocked wakes those who wait for changes, and sees to it that this one is
-// forgotten when nothing else happens.
-func (r *Registry) notedLocked(stamp clock.Stamp) {
-	r.changed = stamp
+// stampLocked is a change of an entry with everything that is to be noted of it. The
+// entry itself is left as it is: who still lists one that is gone must not take that
+// for told.
+func (r *Registry) stampLocked(e *Entry, c change) change {
+	c.stamp, c.sequence, c.before = r.clock.Tick(), e.id.sequence, e.phase
+	e.phase = c.phase
+	return c
+}
+
+// notedLocked puts a change into the history, wakes those who wait for changes, and
+// sees to it that this one is forgotten when nothing else happens.
+func (r *Registry) notedLocked(c change, elsewhere leftPlace) {
+	r.history.append(c, elsewhere)
+	r.changed = c.stamp
 	if r.wake != nil {
 		close(r.wake)
 		r.wake = nil
 	}
-	if !r.forgets && r.history.len() > 0 {
+	if !r.forgets && r.history.len > 0 {
 		r.forgets = true
 		time.AfterFunc(r.history.bounds.Age*9/8, r.forget)
 	}
@@ -174,10 +192,11 @@ func (r *Registry) forgetSome() (more bool) {
 	if h.expire(now, forgetAtOnce) {
 		return true
 	}
-	h.release()
-	if r.forgets = h.len() > 0; r.forgets {
-		left := h.bounds.Age - time.Duration(now-h.at(h.first).stamp)*time.Microsecond
+	if r.forgets = h.len > 0; r.forgets {
+		left := h.bounds.Age - time.Duration(now-h.first())*time.Microsecond
 		time.AfterFunc(max(left, 0)+h.bounds.Age/8, r.forget)
+	} else {
+		h.clear()
 	}
 	return false
 }

@@ -6,16 +6,13 @@ package registry
 import (
 	"cmp"
 	"slices"
-	"sort"
 	"time"
-
-	"github.com/wsproxy/wsproxy/api/clock"
 )
 
 // What is remembered of connections that have ended: the end of a connection that
 // somebody asks about was minutes ago, and addresses of clients who have left are
-// not kept without need. An ordinary one takes about 130 bytes, and is counted with
-// 270, as if nobody else had said the same; so all 10,000 fit.
+// not kept without need. An ordinary one takes about 90 bytes, and is counted with
+// 240, as if nobody else had said the same; so all 10,000 fit.
 const (
 	closedAge   = 10 * time.Minute
 	closedMost  = 10_000
@@ -25,49 +22,38 @@ const (
 )
 
 // closed remembers connections that were opened and have ended, in the order of their
-// ends. Of what is left of one, the texts are those that the history has: they are
-// there once for both. It is guarded by the registry's mu.
+// ends. It is guarded by the registry's mu.
 type closed struct {
-	// lives are never changed, only put behind others or left out, so that who has the
-	// slice may read it without mu.
-	lives []life
+	log
+	// bytes that they take.
 	bytes int
 	// forgets: a timer is set to drop what is too old.
 	forgets bool
 }
 
-// life is a connection that has ended; lifeBytes bytes and its texts.
-type life struct {
-	sequence uint64
-	stamp    clock.Stamp
-	ended
-}
-
-const lifeBytes = 40
-
-func (l *life) bytes() int { return lifeBytes + l.texts() }
-
-func (c *closed) append(l life) {
-	c.lives = append(c.lives, l)
-	c.bytes += l.bytes()
-	for len(c.lives) > closedMost || c.bytes > closedBytes {
+// append adds the end of a connection, and returns where what is left of it is.
+func (c *closed) append(n change) leftPlace {
+	took, at := c.add(n)
+	c.bytes += took + n.left.said.Value().bytes()
+	for c.len > closedMost || c.bytes > closedBytes {
 		c.drop()
 	}
+	return at
 }
 
 // drop forgets the one that ended first.
 func (c *closed) drop() {
-	c.bytes -= c.lives[0].bytes()
-	c.lives = c.lives[1:]
+	n, took := c.take()
+	c.bytes -= took + n.left.said.Value().bytes()
 }
 
 // rememberLocked remembers a connection.
-func (r *Registry) rememberLocked(l life) {
-	r.closed.append(l)
+func (r *Registry) rememberLocked(c change) leftPlace {
 	if !r.closed.forgets {
 		r.closed.forgets = true
 		time.AfterFunc(closedAge, r.forgetClosed)
 	}
+	return r.closed.append(c)
 }
 
 // forgetClosed drops what is too old, and comes back for the rest.
@@ -81,14 +67,12 @@ func (r *Registry) forgetSomeClosed() (more bool) {
 	defer r.mu.Unlock()
 	c, now := &r.closed, r.clock.Now()
 	for range forgetAtOnce {
-		if len(c.lives) == 0 {
+		if c.len == 0 {
 			*c = closed{}
 			return false
 		}
-		age := time.Duration(now-c.lives[0].stamp) * time.Microsecond
+		age := time.Duration(now-c.first()) * time.Microsecond
 		if age < closedAge {
-			// What was dropped is kept by the rest of the array.
-			c.lives = slices.Clone(c.lives)
 			time.AfterFunc(max(closedAge-age, closedEvery), r.forgetClosed)
 			return false
 		}
@@ -98,10 +82,10 @@ func (r *Registry) forgetSomeClosed() (more bool) {
 }
 
 // remembered are those that have ended, in the order of their ends.
-func (r *Registry) remembered() []life {
+func (r *Registry) remembered() reader {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.closed.lives
+	return r.closed.all()
 }
 
 // GetClosed returns the entry of that name if its connection was opened, has ended
@@ -111,9 +95,11 @@ func (r *Registry) GetClosed(name string) *Entry {
 	if !ok || pod != r.run.pod {
 		return nil
 	}
-	lives := r.remembered()
-	if i := slices.IndexFunc(lives, func(l life) bool { return l.sequence == sequence }); i >= 0 {
-		return r.past(&lives[i])
+	ends := r.remembered()
+	for c, ok := ends.next(); ok; c, ok = ends.next() {
+		if c.sequence == sequence {
+			return r.past(c)
+		}
 	}
 	return nil
 }
@@ -121,26 +107,27 @@ func (r *Registry) GetClosed(name string) *Entry {
 // ClosedAfter is After of connections that were opened, have ended and are
 // remembered.
 func (r *Registry) ClosedAfter(name string, limit int) (page []*Entry, remaining int) {
-	lives := r.remembered()
-	sorted := make([]*life, 0, len(lives))
-	for i := range lives {
-		sorted = append(sorted, &lives[i])
+	var (
+		buffer [nameLength]byte
+		found  []change
+	)
+	ends := r.remembered()
+	for c, ok := ends.next(); ok; c, ok = ends.next() {
+		if string(appendName(buffer[:0], r.run.pod, c.sequence)) > name {
+			found = append(found, c)
+		}
 	}
-	slices.SortFunc(sorted, func(a, b *life) int { return cmp.Compare(a.sequence, b.sequence) })
-	var buffer [nameLength]byte
-	sorted = sorted[sort.Search(len(sorted), func(i int) bool {
-		return string(appendName(buffer[:0], r.run.pod, sorted[i].sequence)) > name
-	}):]
-	page = make([]*Entry, 0, max(0, min(limit, len(sorted))))
-	for _, l := range sorted[:cap(page)] {
-		page = append(page, r.past(l))
+	slices.SortFunc(found, func(a, b change) int { return cmp.Compare(a.sequence, b.sequence) })
+	page = make([]*Entry, 0, max(0, min(limit, len(found))))
+	for _, c := range found[:cap(page)] {
+		page = append(page, r.past(c))
 	}
-	return page, len(sorted) - len(page)
+	return page, len(found) - len(page)
 }
 
 // past is the entry of a connection that has ended.
-func (r *Registry) past(l *life) *Entry {
-	e := &Entry{id: ID{r.run, l.sequence}, connection: &l.ended}
-	e.stamp.Store(int64(l.stamp))
+func (r *Registry) past(c change) *Entry {
+	e := &Entry{id: ID{r.run, c.sequence}, connection: c.left}
+	e.stamp.Store(int64(c.stamp))
 	return e
 }

@@ -144,8 +144,8 @@ func TestTheFirstThatEndedAreForgottenFirst(t *testing.T) {
 				t.Errorf("%d of %d are remembered", len(got), len(ended))
 			}
 			c := &r.closed
-			if c.bytes > closedBytes || len(c.lives) != len(got) || cap(c.lives) > 2*closedMost {
-				t.Errorf("%d bytes, in %d places of %d", c.bytes, len(c.lives), cap(c.lives))
+			if c.bytes > closedBytes || c.len != len(got) || len(c.chunks) > c.bytes/chunkBytes+2 {
+				t.Errorf("%d with %d bytes, in %d chunks", c.len, c.bytes, len(c.chunks))
 			}
 		})
 	}
@@ -214,16 +214,16 @@ func TestTheClosedAreForgottenAfterTenMinutes(t *testing.T) {
 		time.Sleep(closedAge / 2)
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if c := &r.closed; c.lives != nil || c.bytes != 0 || c.forgets {
-			t.Errorf("kept for nothing: %d places, %d bytes, timer %v", cap(c.lives), c.bytes, c.forgets)
+		if c := &r.closed; c.chunks != nil || c.bytes != 0 || c.forgets {
+			t.Errorf("kept for nothing: %d chunks, %d bytes, timer %v", len(c.chunks), c.bytes, c.forgets)
 		}
 	})
 }
 
 // bytesPerClosed bounds what is kept of an ordinary connection that has ended once the
-// history has forgotten it: its life (40, and up to a quarter more because a slice grows
-// by that), and what it has not in common with others (80).
-const bytesPerClosed = lifeBytes*5/4 + 80
+// history has forgotten it: when, which and where (10), and what it has not in common
+// with others (80).
+const bytesPerClosed = 10 + 80
 
 func TestMemoryOfTheClosedIsBounded(t *testing.T) {
 	r := NewWith("k5dfau6e5kgemg63i", Options{History: Bounds{Changes: 1}})
@@ -236,7 +236,7 @@ func TestMemoryOfTheClosedIsBounded(t *testing.T) {
 	if took > closedMost*bytesPerClosed {
 		t.Errorf("each takes %d bytes, want at most %d", took/closedMost, bytesPerClosed)
 	}
-	if n := len(r.closed.lives); n != closedMost {
+	if n := r.closed.len; n != closedMost {
 		t.Errorf("%d ordinary ones fit", n)
 	}
 }

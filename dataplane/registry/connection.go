@@ -78,22 +78,9 @@ type Entry struct {
 	id         ID
 	connection Connection
 	stamp      atomic.Int64
-	// last is its last change, guarded by the registry's mu.
-	last lastChange
+	// phase after its last change, guarded by the registry's mu.
+	phase uint8
 }
-
-// lastChange is the number of a change in the history, and in the lowest bits the
-// phase after it, which is needed for longer than the history goes back.
-type lastChange uint64
-
-const phaseBits = 3
-
-func lastChangeOf(number uint64, phase uint8) lastChange {
-	return lastChange(number<<phaseBits | uint64(phase))
-}
-
-func (l lastChange) number() uint64 { return uint64(l >> phaseBits) }
-func (l lastChange) phase() uint8   { return uint8(l & (1<<phaseBits - 1)) }
 
 // ID is the identity under which the connection was added.
 func (e *Entry) ID() ID { return e.id }

@@ -4,12 +4,10 @@
 package registry
 
 import (
-	"sort"
 	"time"
 	"unique"
 
 	"github.com/wsproxy/wsproxy/api/clock"
-	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
 
 // Bounds are what the history of a registry may take; 0 is the default. Whatever
@@ -21,10 +19,10 @@ type Bounds struct {
 	// an ordinary life, so that 30,000 that are lost in one moment leave a reader
 	// the time to follow.
 	Changes int
-	// Bytes of memory, by default 16 MiB. A change takes 32 bytes, and the end of a
-	// connection 72 and its last state, commonly 200 to 300, on top. Of that, more
-	// than half is kept once for all who said the same, but everybody is counted as
-	// if nobody had: 35,000 connections that came and went.
+	// Bytes of memory, by default 16 MiB. A change takes about 6 bytes, and the end of
+	// a connection its last state on top, commonly 200 to 300. Of that, more than half
+	// is kept once for all who said the same, but everybody is counted as if nobody
+	// had: 60,000 connections that came and went.
 	Bytes int
 	// Age in time of the clock, by default 2 minutes. Those who resume are back
 	// sooner: a reflector of client-go waits at most 60 s, and a pod that has
@@ -48,39 +46,17 @@ func (b Bounds) complete() Bounds {
 	return b
 }
 
-// change is what the history keeps of a Change; changeBytes bytes.
-type change struct {
-	stamp clock.Stamp
-	entry *Entry // One that has ended, once the connection is gone.
-	// upstream is the connection's after the change; the zero handle where it has
-	// none.
-	upstream unique.Handle[string]
-	// back is the distance to the change before of the same connection; 0 where
-	// there is none.
-	back  uint32
-	kind  Kind
-	phase uint8 // After the change.
-	// before is the phase before the change; 0 where there is none.
-	before uint8
-}
-
-const changeBytes = 32
-
-// block is what memory for changes is taken and given back by.
-type block [blockChanges]change
-
-// blockChanges fill 8 KiB, a size of the allocator, with the 8 bytes that it puts
-// before what has pointers.
-const blockChanges = 255
+// goneBytes is what it takes to find what is left of a connection, at most: 24 bytes in
+// a map that is half full, because it has just grown.
+const goneBytes = 50
 
 // history keeps recent changes in the order of their stamps, which ascend. It is
-// guarded by the registry's mu. Changes are numbered from 0.
+// guarded by the registry's mu.
 type history struct {
+	log
 	bounds Bounds
-	// blocks hold the changes from number first on, below next.
-	blocks      []*block
-	first, next uint64
-	spare       *block
+	// gone says where what is left of connections is, by their sequences.
+	gone table[uint64, leftPlace]
 	// bytes that the changes take.
 	bytes int
 	// floor: every change with a stamp at or above it is here. 0 until one was
@@ -88,67 +64,45 @@ type history struct {
 	floor clock.Stamp
 }
 
-func (h *history) len() int { return int(h.next - h.first) } // #nosec G115 -- at most bounds.Changes.
-
-// at returns the change of that number, which must be one that is kept.
-func (h *history) at(n uint64) *change {
-	return &h.blocks[n/blockChanges-h.first/blockChanges][n%blockChanges]
-}
-
-// find returns the number of the first change at or above a stamp.
-func (h *history) find(s clock.Stamp) uint64 {
-	return h.first + uint64(sort.Search(h.len(), func(i int) bool { return h.at(h.first+uint64(i)).stamp >= s })) // #nosec G115 -- not negative.
-}
-
-// append adds a change of the entry, and drops what is too much.
-func (h *history) append(c change) {
-	if last := c.entry.last; c.kind != Added {
-		c.back = uint32(min(h.next-last.number(), 1<<32-1)) // #nosec G115 -- what is further back is not kept.
-		c.before = last.phase()
-	}
-	if i := h.next/blockChanges - h.first/blockChanges; i == uint64(len(h.blocks)) {
-		if h.spare == nil {
-			h.spare = new(block)
+// append adds a change, and drops what is too much. Where the left of one that is
+// Deleted is in another log, elsewhere says where; the change then has none.
+func (h *history) append(c change, elsewhere leftPlace) {
+	took, at := h.add(c)
+	if c.kind == Deleted {
+		if elsewhere.chunk != nil {
+			at = elsewhere
 		}
-		h.blocks, h.spare = append(h.blocks, h.spare), nil
+		h.gone.set(c.sequence, at)
 	}
-	h.next++
-	*h.at(h.next - 1) = c
-	c.entry.last = lastChangeOf(h.next-1, c.phase)
-	h.bytes += c.bytes()
-	for h.len() > h.bounds.Changes || h.bytes > h.bounds.Bytes {
+	h.bytes += took + h.more(c)
+	for h.len > h.bounds.Changes || h.bytes > h.bounds.Bytes {
 		h.drop()
 	}
 	// Not all at once: nobody shall wait for it.
 	h.expire(c.stamp, 2)
 }
 
-// end appends that the connection of an entry is gone, and puts in its place what
-// is left of it, so that the memory of connections is never kept by the history.
-func (h *history) end(stamp clock.Stamp, e *Entry, left *Entry, last *dataplanev1alpha1.Connection) {
-	for n := e.last.number(); n >= h.first; {
-		c := h.at(n)
-		c.entry = left
-		if c.back == 0 || uint64(c.back) > n {
-			break
-		}
-		n -= uint64(c.back)
-	}
-	left.last = e.last
-	h.append(change{stamp: stamp, entry: left, upstream: upstreamOf(last.GetUpstream()), kind: Deleted, phase: uint8(last.GetPhase())}) // #nosec G115 -- an enum of five.
-}
-
 // drop forgets the oldest change.
 func (h *history) drop() {
-	c := h.at(h.first)
-	h.bytes -= c.bytes()
+	c, took := h.take()
+	h.bytes -= took + h.more(c)
 	h.floor = c.stamp + 1
-	*c = change{}
-	h.first++
-	if h.first%blockChanges == 0 {
-		h.spare, h.blocks[0] = h.blocks[0], nil
-		h.blocks = h.blocks[1:]
+	if c.kind == Deleted {
+		h.gone.delete(c.sequence)
 	}
+}
+
+// more is the memory that a change takes beside its place in the log. What others have
+// as well, who said the same or remember the same connection, is counted all the same.
+func (h *history) more(c change) int {
+	if c.kind != Deleted {
+		return 0
+	}
+	n := goneBytes + h.left(c.sequence).texts()
+	if c.left.said != (unique.Handle[said]{}) {
+		n -= len(c.left.own) // It is in the log.
+	}
+	return n
 }
 
 // expire forgets at most so many changes that are too old at now, and says
@@ -156,7 +110,7 @@ func (h *history) drop() {
 func (h *history) expire(now clock.Stamp, atMost int) bool {
 	oldest := now - clock.Stamp(h.bounds.Age.Microseconds())
 	for range atMost {
-		if h.len() == 0 || h.at(h.first).stamp >= oldest {
+		if h.len == 0 || h.first() >= oldest {
 			return false
 		}
 		h.drop()
@@ -164,28 +118,9 @@ func (h *history) expire(now clock.Stamp, atMost int) bool {
 	return true
 }
 
-// release gives back memory that is not needed now.
-func (h *history) release() {
-	h.spare = nil
-	if h.len() == 0 {
-		h.blocks = nil
-	}
-}
+// clear gives the memory of an empty history back.
+func (h *history) clear() { h.log, h.gone = log{}, table[uint64, leftPlace]{} }
 
-// bytes is the memory that a change takes, with what is left of a connection that
-// is gone. Before that it is the connection's.
-func (c *change) bytes() int {
-	if left, gone := c.entry.connection.(*ended); gone && c.kind == Deleted {
-		return changeBytes + left.bytes()
-	}
-	return changeBytes
-}
-
-// upstreamOf is an upstream's address as a change has it. There are few of them, so
-// their texts are not counted.
-func upstreamOf(address string) (handle unique.Handle[string]) {
-	if address != "" {
-		handle = unique.Make(address)
-	}
-	return handle
-}
+// left returns what is left of a connection that is gone, and of which there is a
+// change: the last of them says what.
+func (h *history) left(sequence uint64) left { return h.gone.of[sequence].read() }

@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"reflect"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/wsproxy/wsproxy/api/clock"
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
@@ -25,18 +27,6 @@ func (blank) Disconnect(Disconnect) error                   { return nil }
 func (blank) Send(context.Context, Send) error              { return nil }
 
 func newBlank(ID) Connection { return blank("") }
-
-func TestSizesAreThoseThatAreCounted(t *testing.T) {
-	if got := reflect.TypeFor[change]().Size(); got != changeBytes {
-		t.Errorf("a change takes %d bytes, counted as %d", got, changeBytes)
-	}
-	if got := reflect.TypeFor[left]().Size(); got != endedBytes {
-		t.Errorf("what is left of a connection takes %d bytes, counted as %d", got, endedBytes)
-	}
-	if got := reflect.TypeFor[life]().Size(); got != lifeBytes {
-		t.Errorf("what is remembered of one takes %d bytes, counted as %d", got, lifeBytes)
-	}
-}
 
 // naive is a registry that keeps every change ever, and finds by looking at all.
 type naive struct {
@@ -54,12 +44,26 @@ type naiveChange struct {
 	sequence uint64
 	phase    dataplanev1alpha1.Phase
 	upstream string
-	bytes    int
+	// atMost is what it may take at most, bytes what it takes.
+	atMost, bytes int
 }
 
-func (m *naive) note(wall time.Time, c naiveChange) {
+// note notes what the registry has just noted, too. How many bytes a change takes
+// depends on those before it, so that is seen from the registry.
+func (m *naive) note(t *testing.T, r *Registry, wall time.Time, c naiveChange) {
+	t.Helper()
 	m.clock = max(m.clock+1, clock.Stamp(wall.UnixMicro()))
 	c.stamp = m.clock
+	c.bytes = r.history.bytes - m.bytes
+	for _, dropped := range m.all[len(m.all)-m.kept:][:min(m.kept, m.kept+1-r.history.len)] {
+		c.bytes += dropped.bytes
+	}
+	if r.history.len == 0 {
+		c.bytes = c.atMost // It was too much alone.
+	}
+	if c.bytes < 3 || c.bytes > c.atMost {
+		t.Fatalf("%+v takes %d bytes", c, c.bytes)
+	}
 	m.all = append(m.all, c)
 	m.kept++
 	m.bytes += c.bytes
@@ -84,6 +88,7 @@ func (m *naive) drop() {
 // Random histories, with a wall clock that goes anywhere, against a model that is
 // too simple to be wrong.
 func TestChangesAreThoseOfTheModel(t *testing.T) {
+	const alone = 18 // what a change takes without what is left of a connection, at most
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 3))
 		bounds := Bounds{Changes: 1 + random.IntN(2000), Bytes: 100 + random.IntN(200_000), Age: time.Duration(1+random.IntN(2000)) * time.Second}
@@ -99,22 +104,25 @@ func TestChangesAreThoseOfTheModel(t *testing.T) {
 			case i == len(live) || random.IntN(3) == 0:
 				client := blank(fmt.Sprintf("%*d", random.IntN(100), step))
 				live = append(live, r.Add(func(ID) Connection { return client }))
-				m.note(wall, naiveChange{
-					kind: Added, sequence: live[len(live)-1].id.sequence, phase: dataplanev1alpha1.Phase_PHASE_CONNECTING, bytes: changeBytes,
+				m.note(t, r, wall, naiveChange{
+					kind: Added, sequence: live[len(live)-1].id.sequence, phase: dataplanev1alpha1.Phase_PHASE_CONNECTING, atMost: alone,
 				})
 			case random.IntN(2) == 0:
-				c := naiveChange{kind: Modified, sequence: live[i].id.sequence, phase: dataplanev1alpha1.Phase(1 + random.IntN(4))}
-				c.upstream = []string{"", "10.0.0.1:80"}[random.IntN(2)]
-				c.bytes = changeBytes
+				c := naiveChange{kind: Modified, sequence: live[i].id.sequence, phase: dataplanev1alpha1.Phase(1 + random.IntN(4)), atMost: alone}
+				c.upstream = []string{"", "10.0.0.1:80", "10.0.0.2:80"}[random.IntN(3)]
 				r.Report(live[i].id, c.phase, c.upstream)
-				m.note(wall, c)
+				m.note(t, r, wall, c)
 			default:
 				last := &dataplanev1alpha1.Connection{UserAgent: string(live[i].connection.(blank)), Phase: dataplanev1alpha1.Phase_PHASE_CLOSING}
 				c := naiveChange{
-					kind: Deleted, sequence: live[i].id.sequence, phase: last.Phase, bytes: changeBytes + endedBytes + len(last.UserAgent) + 3, // its phase, and no time
+					kind: Deleted, sequence: live[i].id.sequence, phase: last.Phase, atMost: alone + goneBytes + len(last.UserAgent) + 3, // its phase, and no time
+				}
+				if random.IntN(2) == 0 { // It is remembered, and what is left of it is elsewhere.
+					last.End = &dataplanev1alpha1.End{By: "Client", Code: 1000}
+					c.atMost += len("Client") + 6
 				}
 				r.RemoveAs(live[i].id, last)
-				m.note(wall, c)
+				m.note(t, r, wall, c)
 				live[i] = live[len(live)-1]
 				live = live[:len(live)-1]
 			}
@@ -134,8 +142,8 @@ func TestChangesAreThoseOfTheModel(t *testing.T) {
 				from = m.all[max(0, n-1-random.IntN(2*m.kept+2))].stamp + clock.Stamp(random.IntN(3)-1)
 			}
 			m.compare(t, fmt.Sprintf("seed %d, step %d", seed, step), r, wall, from, into[:1+random.IntN(len(into)-1)])
-			if h := &r.history; h.len() > bounds.Changes || h.bytes > bounds.Bytes {
-				t.Fatalf("seed %d, step %d: %d changes and %d bytes, %+v", seed, step, h.len(), h.bytes, bounds)
+			if h := &r.history; h.len > bounds.Changes || h.bytes > bounds.Bytes {
+				t.Fatalf("seed %d, step %d: %d changes and %d bytes, %+v", seed, step, h.len, h.bytes, bounds)
 			}
 		}
 	}
@@ -167,7 +175,7 @@ func (m *naive) compare(t *testing.T, where string, r *Registry, wall time.Time,
 	}
 	for i, c := range into[:n] {
 		w := want[i]
-		if c.Stamp != w.stamp || c.Kind != w.kind || c.ID().sequence != w.sequence || c.phase != w.phase || c.upstream != upstreamOf(w.upstream) {
+		if c.Stamp != w.stamp || c.Kind != w.kind || c.ID().sequence != w.sequence || c.phase != w.phase || c.upstream != w.upstream {
 			t.Fatalf("%s: change %d is %+v, want %+v", where, i, c, w)
 		}
 		if i%64 != 0 {
@@ -184,28 +192,55 @@ func TestNoChangeKeepsAConnectionThatIsGone(t *testing.T) {
 	r := NewWith("a pod", Options{History: Bounds{Changes: 700}})
 	random := rand.New(rand.NewPCG(4, 5))
 	var live []*Entry
+	made := map[uint64]weak.Pointer[Entry]{}
 	for range 5000 {
-		live = append(live, r.Add(newBlank))
+		e := r.Add(newBlank)
+		live, made[e.id.sequence] = append(live, e), weak.Make(e)
 		for range random.IntN(3) {
 			r.Report(live[random.IntN(len(live))].id, dataplanev1alpha1.Phase_PHASE_OPEN, "")
 		}
 		for len(live) > 0 && random.IntN(2) == 0 {
 			i := random.IntN(len(live))
 			r.Remove(live[i])
-			live[i] = live[len(live)-1]
+			live[i], live[len(live)-1] = live[len(live)-1], nil
 			live = live[:len(live)-1]
 		}
 	}
-	h := &r.history
-	for n := h.first; n < h.next; n++ {
-		e := h.at(n).entry
-		_, left := e.connection.(*ended)
-		if gone := r.order.get(e.id.sequence) == nil; gone != left {
-			t.Fatalf("change %d: gone %v, what is left of it %v", n, gone, left)
+	runtime.GC()
+	for sequence, e := range made {
+		if gone := r.order.get(sequence) == nil; gone != (e.Value() == nil) {
+			t.Fatalf("connection %d: gone %v, and kept %v", sequence, gone, e.Value() != nil)
 		}
 	}
-	if want := (h.len() + 2*blockChanges - 2) / blockChanges; len(h.blocks) > want {
-		t.Errorf("%d blocks for %d changes", len(h.blocks), h.len())
+	gone := 0
+	changes := r.history.from(0)
+	for c, ok := changes.next(); ok; c, ok = changes.next() {
+		if c.kind == Deleted {
+			gone++
+		}
+	}
+	if gone == 0 || len(r.history.gone.of) != gone {
+		t.Errorf("%d are gone, and something is left of %d", gone, len(r.history.gone.of))
+	}
+	runtime.KeepAlive(live)
+}
+
+// Chunks are of one size, but for what is larger.
+func TestWhatIsLargerThanAChunkIsKept(t *testing.T) {
+	r := New("a pod")
+	for i := range 20 {
+		e := r.Add(newBlank)
+		r.RemoveAs(e.id, &dataplanev1alpha1.Connection{Path: strings.Repeat("x", i*chunkBytes/8)})
+	}
+	into := make([]Change, 100)
+	n, _, err := r.Changes(1, into)
+	if n != 40 || err != nil {
+		t.Fatalf("%d changes, %v", n, err)
+	}
+	for i, c := range into[:n] {
+		if got, want := len(c.Describe().GetPath()), i/2*chunkBytes/8; got != want {
+			t.Errorf("change %d has a path of %d bytes, want %d", i, got, want)
+		}
 	}
 }
 
@@ -220,8 +255,8 @@ func TestWhatIsOldIsForgottenInTime(t *testing.T) {
 			t.Helper()
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			if got := h.len() > 0; got != want {
-				t.Errorf("%s: %d changes are kept", what, h.len())
+			if got := h.len > 0; got != want {
+				t.Errorf("%s: %d changes are kept", what, h.len)
 			}
 		}
 		time.Sleep(time.Second) // From here on the clock is wall time.
@@ -232,8 +267,8 @@ func TestWhatIsOldIsForgottenInTime(t *testing.T) {
 		check("in time", true)
 		time.Sleep(age/8 + 2*time.Second)
 		check("after it", false)
-		if len(h.blocks) > 0 || h.spare != nil || h.bytes != 0 || r.forgets {
-			t.Errorf("kept for nothing: %d blocks, spare %v, %d bytes, timer %v", len(h.blocks), h.spare != nil, h.bytes, r.forgets)
+		if len(h.chunks) > 0 || h.gone.of != nil || h.bytes != 0 || r.forgets {
+			t.Errorf("kept for nothing: %d chunks, a table %v, %d bytes, timer %v", len(h.chunks), h.gone.of != nil, h.bytes, r.forgets)
 		}
 		// One that comes now and then is no reason to keep those before it.
 		for range 20 {
@@ -241,7 +276,7 @@ func TestWhatIsOldIsForgottenInTime(t *testing.T) {
 			time.Sleep(age / 5)
 		}
 		r.mu.Lock()
-		if n := h.len(); n < 5 || n > 6 {
+		if n := h.len; n < 5 || n > 6 {
 			t.Errorf("%d changes of the last minute, want 5 or 6", n)
 		}
 		r.mu.Unlock()

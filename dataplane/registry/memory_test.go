@@ -5,6 +5,7 @@ package registry
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"runtime"
 	"testing"
 	"time"
@@ -41,9 +42,9 @@ func ordinary() *dataplanev1alpha1.Connection {
 const bytesPerConnection = 48 + 16*5/4 + 3
 
 // bytesPerPast bounds what the history keeps of an ordinary connection that came and
-// went: four changes (32 each), what is left of it (80), and what of its last state
-// nobody else has in common with it (64).
-const bytesPerPast = 4*32 + 80 + 64 + 4
+// went: four changes (6 each), the 55 bytes of its last state that nobody else has in
+// common with it, and where they are (50).
+const bytesPerPast = 4*6 + 55 + 50 + 4
 
 func TestMemoryOfAMillionConnectionsIsBounded(t *testing.T) {
 	const n = 1_000_000
@@ -83,17 +84,17 @@ func TestMemoryOfTheHistoryIsWhatIsCounted(t *testing.T) {
 			r, took := fill(Bounds{})
 			took -= least
 			h := &r.history
-			t.Logf("%d changes: %d bytes counted, %d taken, %.1f each", h.len(), h.bytes, took, float64(took)/float64(h.len()))
-			if h.bytes > 16<<20 || h.len() > 1<<17 {
-				t.Errorf("%d changes with %d bytes are kept", h.len(), h.bytes)
+			t.Logf("%d changes: %d bytes counted, %d taken, %.1f each", h.len, h.bytes, took, float64(took)/float64(h.len))
+			if h.bytes > 16<<20 || h.len > 1<<17 {
+				t.Errorf("%d changes with %d bytes are kept", h.len, h.bytes)
 			}
-			// What all have in common is there once. The allocator rounds up to sizes of
-			// its own, by an eighth at most.
+			// What all have in common is there once. A map is fuller or emptier.
 			counted := h.bytes
 			gone := 0
-			for n := h.first; n < h.next; n++ {
-				if left, ok := h.at(n).entry.connection.(*ended); ok && h.at(n).kind == Deleted {
-					counted -= left.said.Value().bytes()
+			changes := h.from(0)
+			for c, ok := changes.next(); ok; c, ok = changes.next() {
+				if c.kind == Deleted {
+					counted -= c.left.said.Value().bytes()
 					gone++
 				}
 			}
@@ -107,6 +108,35 @@ func TestMemoryOfTheHistoryIsWhatIsCounted(t *testing.T) {
 		})
 	}
 	t.Logf("the last state of an ordinary connection has %d bytes", proto.Size(ordinary()))
+}
+
+// A map of Go stays as large as it ever was.
+func TestManyClientsLeaveNoMemoryBehind(t *testing.T) {
+	const n = 50_000
+	r := New("a pod")
+	client := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
+	before := heap()
+	for i := range n {
+		if err := r.Reserve(client(i), Limits{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	full := heap() - before
+	for i := range n {
+		if i%1000 > 0 { // Some stay.
+			r.Release(client(i))
+		}
+	}
+	left := heap() - before
+	t.Logf("%d bytes with all, %d with one of a thousand", full, left)
+	if left > full/50 {
+		t.Errorf("%d of %d bytes are kept for one client of a thousand", left, full)
+	}
+	for i := range n {
+		if want := i%1000 == 0; (r.Reserve(client(i), Limits{PerClient: 1}) == ErrClientFull) != want {
+			t.Fatalf("client %d is there: %v", i, !want)
+		}
+	}
 }
 
 // BenchmarkLife is that of an ordinary connection among a million others: it is

@@ -31,10 +31,8 @@ type places struct {
 	mu sync.Mutex
 	// The fields below are guarded by mu.
 	taken   int
-	clients map[netip.Addr]int
+	clients table[netip.Addr, int]
 }
-
-func newPlaces() places { return places{clients: make(map[netip.Addr]int)} }
 
 // Reserve takes a place for a connection of the client, from before its handshake
 // until Release is called, once, with the same address. The error is ErrFull or
@@ -57,11 +55,11 @@ func (p *places) take(client netip.Addr, limits Limits) error {
 	if limits.Connections > 0 && p.taken >= limits.Connections {
 		return ErrFull
 	}
-	if limits.PerClient > 0 && p.clients[client] >= limits.PerClient {
+	if limits.PerClient > 0 && p.clients.of[client] >= limits.PerClient {
 		return ErrClientFull
 	}
 	p.taken++
-	p.clients[client]++
+	p.clients.set(client, p.clients.of[client]+1)
 	return nil
 }
 
@@ -69,7 +67,9 @@ func (p *places) giveBack(client netip.Addr) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.taken--
-	if p.clients[client]--; p.clients[client] == 0 {
-		delete(p.clients, client)
+	if n := p.clients.of[client] - 1; n > 0 {
+		p.clients.set(client, n)
+	} else {
+		p.clients.delete(client)
 	}
 }

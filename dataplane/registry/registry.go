@@ -54,7 +54,7 @@ func NewWith(pod PodID, o Options) *Registry {
 		o.Now = time.Now
 	}
 	return &Registry{
-		run: newRun(pod), clock: clock.New(o.Now), places: newPlaces(), history: history{bounds: o.History.complete()},
+		run: newRun(pod), clock: clock.New(o.Now), history: history{bounds: o.History.complete()},
 	}
 }
 
@@ -105,7 +105,7 @@ func (r *Registry) Remove(e *Entry) {
 // here on the registry's. One that says how it ended is remembered. Removing it again
 // does nothing.
 func (r *Registry) RemoveAs(id ID, last *dataplanev1alpha1.Connection) {
-	left := newEnded(id, last)
+	state := leftOf(last)
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -113,13 +113,13 @@ func (r *Registry) RemoveAs(id ID, last *dataplanev1alpha1.Connection) {
 	if e == nil {
 		return
 	}
-	stamp := r.clock.Tick()
-	left.stamp.Store(int64(stamp))
-	r.history.end(stamp, e, &left.Entry, last)
+	c := r.stampLocked(e, change{kind: Deleted, phase: uint8(last.GetPhase()), upstream: last.GetUpstream(), left: state}) // #nosec G115 -- an enum of five.
+	var elsewhere leftPlace
 	if last.GetEnd() != nil {
-		r.rememberLocked(life{id.sequence, stamp, left.ended})
+		elsewhere = r.rememberLocked(c)
+		c.left = noLeft
 	}
-	r.notedLocked(stamp)
+	r.notedLocked(c, elsewhere)
 }
 
 // Get returns the entry of that name, or nil.

@@ -45,13 +45,13 @@ func (t times) append(to []byte) []byte {
 }
 
 // takeTimes is the inverse of append, of what append wrote; rest is what follows it.
-func takeTimes(from string) (t times, rest string) {
+func takeTimes(from []byte) (t times, rest []byte) {
 	there, rest, last := from[0], from[1:], int64(0)
 	for i := range t {
 		if there&(1<<i) == 0 {
 			continue
 		}
-		distance, n := binary.Varint([]byte(rest[:min(len(rest), binary.MaxVarintLen64)]))
+		distance, n := binary.Varint(rest)
 		last, rest = last+distance, rest[n:]
 		t[i] = timestamppb.New(time.UnixMicro(last))
 	}

@@ -20,9 +20,9 @@ func TestTimesAreReadAsTheyWereWritten(t *testing.T) {
 		{at(0), nil, nil, nil},
 		{at(-1), at(math.MaxInt64 / 4), at(math.MinInt64 / 4), nil},
 	} {
-		written := string(want.append([]byte("before")))
-		got, rest := takeTimes(written[len("before"):] + "after")
-		if rest != "after" {
+		written := append(want.append([]byte("before")), "after"...)
+		got, rest := takeTimes(written[len("before"):])
+		if string(rest) != "after" {
 			t.Errorf("%v leaves %q", want, rest)
 		}
 		for i := range want {

@@ -12,14 +12,19 @@ import (
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 )
 
-// ended stands in the history for a connection that is gone: its last state, so
-// that nothing of what it was made of is kept in memory.
-type ended struct {
+// left is what is left of a connection that is gone: its last state, so that
+// nothing of what it was made of is kept in memory.
+type left struct {
 	// said is kept once for all that said the same.
 	said unique.Handle[said]
 	// own are the times, and the rest as protobuf; commonly 50 to 70 bytes.
-	own string
+	own []byte
 }
+
+var _ Connection = left{}
+
+// noLeft stands for one that is in another log.
+var noLeft left
 
 // said is what many connections have in common.
 type said struct{ userAgent, origin, subprotocol, upstream, by, cause, lastUpstream string }
@@ -29,29 +34,16 @@ func saidOf(c *dataplanev1alpha1.Connection) said {
 	return said{c.GetUserAgent(), c.GetOrigin(), c.GetSubprotocol(), c.GetUpstream(), end.GetBy(), end.GetCause(), end.GetUpstream()}
 }
 
-// endedBytes is what an ended connection takes in memory beside its texts.
-const endedBytes = 48 + 24
-
-var _ Connection = (*ended)(nil)
-
-// left is the entry of a connection that is gone.
-type left struct {
-	Entry
-	ended
-}
-
-// newEnded returns the entry of a connection that is gone, with everything but
-// what the entry knows.
-func newEnded(id ID, last *dataplanev1alpha1.Connection) *left {
+// leftOf returns what is left of a connection whose last state is given, with
+// everything but what its ID says.
+func leftOf(last *dataplanev1alpha1.Connection) left {
 	s, t := saidOf(last), timesOf(last)
 	said{}.into(last)
 	times{}.into(last)
 	own, _ := proto.MarshalOptions{}.MarshalAppend(t.append(nil), last) // It fails for texts that are no UTF-8 only, and Connection has none.
 	s.into(last)
 	t.into(last)
-	e := &left{ended: ended{unique.Make(s), string(own)}}
-	e.id, e.connection = id, &e.ended
-	return e
+	return left{unique.Make(s), own}
 }
 
 func (s said) into(c *dataplanev1alpha1.Connection) {
@@ -65,21 +57,19 @@ func (s said) bytes() int {
 	return len(s.userAgent) + len(s.origin) + len(s.subprotocol) + len(s.upstream) + len(s.by) + len(s.cause) + len(s.lastUpstream)
 }
 
-// bytes is what it takes in memory, as if nobody else had said the same.
-func (e *ended) bytes() int { return endedBytes + e.texts() }
-
-func (e *ended) texts() int { return len(e.own) + e.said.Value().bytes() }
+// texts is what its texts take in memory, as if nobody else had said the same.
+func (l left) texts() int { return len(l.own) + l.said.Value().bytes() }
 
 // Describe implements Connection.
-func (e *ended) Describe(into *dataplanev1alpha1.Connection) {
-	t, rest := takeTimes(e.own)
-	_ = proto.Unmarshal([]byte(rest), into) // It was marshalled here.
-	e.said.Value().into(into)
+func (l left) Describe(into *dataplanev1alpha1.Connection) {
+	t, rest := takeTimes(l.own)
+	_ = proto.Unmarshal(rest, into) // It was marshalled here.
+	l.said.Value().into(into)
 	t.into(into)
 }
 
 // Disconnect implements Connection.
-func (*ended) Disconnect(Disconnect) error { return ErrClosing }
+func (left) Disconnect(Disconnect) error { return ErrClosing }
 
 // Send implements Connection.
-func (*ended) Send(context.Context, Send) error { return ErrClosing }
+func (left) Send(context.Context, Send) error { return ErrClosing }
