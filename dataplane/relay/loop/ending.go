@@ -52,6 +52,7 @@ func (o *overdue) done() {
 // endings are a worker's.
 type endings struct {
 	byGeneration map[uint32]*ending
+	most         int // how many there were since the map was made
 	// queue has them in the order of their deadlines; those that ended before have
 	// no descriptor.
 	queue []*ending
@@ -92,6 +93,7 @@ func (s *endings) begin(w *worker, e *ending) {
 	}
 	e.generation, e.deadline = generation, w.now.Add(lingerTimeout)
 	s.byGeneration[generation] = e
+	s.most = max(s.most, len(s.byGeneration))
 	s.queue = append(s.queue, e)
 }
 
@@ -109,6 +111,9 @@ func (s *endings) next() core.Instant {
 	}
 	if len(s.queue) == 0 {
 		s.queue = nil
+		if s.most > few { // A map does not give memory back by itself.
+			s.byGeneration, s.most = nil, 0
+		}
 		return 0
 	}
 	return s.queue[0].deadline

@@ -97,9 +97,11 @@ func (t *timers) swap(i, j int) {
 	h[i].conn.timer, h[j].conn.timer = int32(i), int32(j)
 }
 
+// few are not worth to give their memory back.
+const few = 1024
+
 // shrunk gives memory back that many connections left behind.
 func shrunk[T any](s []T) []T {
-	const few = 1024
 	if cap(s) > few && cap(s) > 4*len(s) {
 		return append(make([]T, 0, 2*len(s)), s...)
 	}
