@@ -53,6 +53,14 @@ func PlainEnd(b []byte, prefix string, seen int) (end int, reading Reading) {
 	}
 }
 
+// PlainLine reports whether the first line of a request's head, as far as it has come,
+// may be that of a plain one. Whether it is need not wait for the end of the head: who
+// does not speak HTTP/1.1 may never send one.
+func PlainLine(b []byte) bool {
+	line, _, whole := bytes.Cut(b, []byte("\n"))
+	return !whole || bytes.HasSuffix(line, []byte(" HTTP/1.1\r"))
+}
+
 // The beginnings of plain heads.
 const (
 	PlainRequest   = "GET /"

@@ -207,3 +207,21 @@ func FuzzPlainSwitching(f *testing.F) {
 }
 
 const switching = "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\n"
+
+func TestTheFirstLineSaysSoonThatARequestIsNotPlain(t *testing.T) {
+	for line, want := range map[string]bool{
+		"":                        true,
+		"GET / HTT":               true,
+		"GET / HTTP/9.9":          true, // That line has not ended.
+		"GET / HTTP/1.1\r\n":      true,
+		"GET / HTTP/1.1\r\nHost:": true,
+		"GET / HTTP/9.9\r\n":      false,
+		"GET / HTTP/1.1\n":        false,
+		"GET /\r\nHost: x":        false,
+		"GET /HTTP/1.1\r\n":       false,
+	} {
+		if got := PlainLine([]byte(line)); got != want {
+			t.Errorf("%q: %v", line, got)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"os"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -45,6 +46,10 @@ type arrival struct {
 	// request is what is still to be written to the upstream.
 	request   []byte
 	connected bool
+	// up is the upstream once it has answered, and answer what is still to be written
+	// of the 101.
+	up     *upstream.Upstream
+	answer []byte
 
 	// cause is why the connection was ended before it was opened.
 	cause atomic.Pointer[error]
@@ -53,6 +58,8 @@ type arrival struct {
 // Turn implements loop.Visitor.
 func (a *arrival) Turn() {
 	switch {
+	case a.up != nil:
+		a.goOnAnswering()
 	case a.conn != nil:
 		a.dial()
 	case a.guest.Deadline() == 0:
@@ -95,7 +102,8 @@ func (a *arrival) readHead() {
 		}
 		b, seen := a.come(n)
 		switch end, reading := handshake.PlainEnd(b, handshake.PlainRequest, seen); {
-		case len(b) > maxHeaderBytes, reading == handshake.Unusual, reading == handshake.Finished && end < len(b):
+		case len(b) > maxHeaderBytes, reading == handshake.Unusual, reading == handshake.Finished && end < len(b),
+			reading == handshake.Unfinished && !handshake.PlainLine(b):
 			a.handOver(b)
 			return
 		case reading == handshake.Finished:
@@ -148,11 +156,11 @@ func (a *arrival) handOverTo(read []byte, o *opening, up int) {
 	// What is left needs no hurry, and may wait.
 	go func() {
 		if o != nil && up >= 0 {
-			if o.begun.Conn, o.begun.Err = socket.Conn(up, nil); o.begun.Err != nil {
+			if o.begun.Conn, o.begun.Err = socket.Conn(up, nil, nil); o.begun.Err != nil {
 				o.begun.Err = o.begun.Failed(upstream.StageHandshake, o.begun.Err)
 			}
 		}
-		conn, err := socket.Conn(fd, noRoom())
+		conn, err := socket.Conn(fd, nil, noRoom())
 		if err != nil {
 			o.abandon()
 			a.server.notOpened(http.StatusServiceUnavailable, handshake.ReasonNoDescriptors, "client", a.from.Addr().String(), "detail", err.Error())
@@ -295,7 +303,7 @@ func (a *arrival) switchOver(b []byte, end int) {
 	}
 	answer := handshake.AppendSwitching(make([]byte, 0, end+moreBytes), header, agreed, c.id().Name())
 	if len(answer) > maxPlainAnswer {
-		a.goOn(b) // The socket might not take it at once.
+		a.goOn(b) // It would be kept here, where the socket does not take it at once.
 		return
 	}
 	// What came before the upstream's answer was an event before it, too.
@@ -306,21 +314,66 @@ func (a *arrival) switchOver(b []byte, end int) {
 		a.drop(http.StatusBadRequest, handshake.ReasonEarlyBytes)
 		return
 	}
-	if n, err := g.Send(core.Client, answer); n < len(answer) {
-		a.drop(statusClientGone, handshake.ReasonClientLost, "detail", fmt.Sprint("write: ", err))
-		return
-	}
-	c.server.accepted()
-	up := &upstream.Upstream{Address: a.plain.Address, Response: header, Agreement: agreed, Release: a.plain.Release}
+	a.up = &upstream.Upstream{Address: a.plain.Address, Response: header, Agreement: agreed, Release: a.plain.Release}
 	if end < len(b) {
-		up.Early = bytes.Clone(b[end:])
+		a.up.Early = bytes.Clone(b[end:])
 	}
+	a.answer = answer
+	if !a.answerClient() {
+		g.SetDeadline(g.Now().Add(answerTimeout))
+	}
+}
+
+// answerClient writes what the client's socket takes of the 101, and begins the
+// connection when that was all of it. It is false where the rest has to wait.
+func (a *arrival) answerClient() bool {
+	n, err := a.guest.Send(core.Client, a.answer)
+	switch {
+	case n == len(a.answer):
+		a.start()
+	case err != nil && !errors.Is(err, unix.EAGAIN):
+		a.leave(fmt.Errorf("write: %w", err))
+	default:
+		a.answer = a.answer[n:]
+		return false
+	}
+	return true
+}
+
+// goOnAnswering goes on with a 101 for which there was no room. Some of it may have
+// been sent, so that no other answer is possible.
+func (a *arrival) goOnAnswering() {
+	switch cause := a.cause.Load(); {
+	case cause != nil:
+		a.leave(*cause)
+	case a.guest.Left(core.Client):
+		a.drop(statusClientGone, handshake.ReasonClientLost)
+	case a.guest.Deadline() <= a.guest.Now():
+		a.leave(fmt.Errorf("write: %w", context.DeadlineExceeded))
+	default:
+		_ = a.answerClient() // The deadline is set.
+	}
+}
+
+// start makes the arrival a connection.
+func (a *arrival) start() {
+	c, up := a.conn, a.up
+	c.server.accepted()
 	var k *loop.Conn
 	c.start(up, a.head, func() driver.Driver {
-		k = g.Start(c, up.Early)
+		k = a.guest.Start(c, up.Early)
 		return k
 	})
 	k.Run()
+}
+
+// leave ends a connection whose client could not be given its 101.
+func (a *arrival) leave(err error) {
+	reason := handshake.ReasonClientLost
+	if ended, ok := errors.AsType[*endedError](err); ok {
+		reason = ended.refusalReason()
+	}
+	a.drop(statusClientGone, reason, "detail", err.Error())
 }
 
 // drop ends a connection that was not opened.
@@ -342,8 +395,14 @@ func (a *arrival) fail(stage upstream.Stage, err error) {
 
 // goOn lets net/http go on with an answer that is not plain, of which b was read.
 func (a *arrival) goOn(b []byte) {
+	up := a.guest.Part(core.Upstream)
+	if socket.IsItsOwnPeer(up, a.plain.To) { // What was read is our request.
+		_ = unix.Close(up) // There is nothing left to be lost.
+		a.fail(upstream.StageDial, os.NewSyscallError("connect", unix.ECONNREFUSED))
+		return
+	}
 	begun := upstream.Begun{Plain: a.plain, Read: bytes.Clone(b), Deadline: driver.Wall(a.guest.Deadline())}
-	a.handOverTo([]byte(a.text), a.opening(begun), a.guest.Part(core.Upstream))
+	a.handOverTo([]byte(a.text), a.opening(begun), up)
 }
 
 func (a *arrival) opening(begun upstream.Begun) *opening {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	"github.com/wsproxy/wsproxy/dataplane/handshake"
 	"github.com/wsproxy/wsproxy/dataplane/relay"
 	"github.com/wsproxy/wsproxy/dataplane/relay/core"
@@ -200,6 +201,20 @@ func TestASlowHeadIsNotWaitedForForEver(t *testing.T) {
 	}
 }
 
+// Who speaks of something else does not have to end a head to be told so.
+func TestALineThatIsNoRequestIsAnsweredAtOnce(t *testing.T) {
+	p := startProxy(t, snapshot(startBackend(t).url))
+	for line, status := range map[string]int{
+		"GET /\r\n": http.StatusBadRequest, "GET / HTTPS/1.1\r\n": http.StatusBadRequest, "GET / x HTTP/1.1 y\r\n": http.StatusBadRequest,
+		"GET / HTTP/9.9\r\n\r\n": http.StatusHTTPVersionNotSupported,
+	} {
+		_, r := p.ask(line)
+		if response, err := http.ReadResponse(r, nil); err != nil || response.StatusCode != status {
+			t.Errorf("%q: %v, %v, want %d", line, response, err, status)
+		}
+	}
+}
+
 // A client may be refused by the upstream and come again over the same connection.
 func TestAClientMayComeAgainAfterTheUpstreamsRefusal(t *testing.T) {
 	backend := startBackend(t)
@@ -293,6 +308,48 @@ func TestThe101OfTheUpstreamMayBeSpelledAsItLikes(t *testing.T) {
 	}
 }
 
+// A client that takes little at a time gets its 101 all the same.
+func TestA101IsWrittenAsTheClientReadsIt(t *testing.T) {
+	long := strings.Repeat("x", 7000)
+	p := startProxy(t, snapshot(answering(t, 100_000, switching+"X-Long: "+long+"\r\n"+switchingField+"\r\n\x81\x05hello")))
+	for _, stays := range []bool{false, true} {
+		dialer := net.Dialer{Control: leastReceiveBuffer}
+		conn, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(p.url, "ws://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		if _, err := io.WriteString(conn, plainHead[:10]); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it is accepted", func() bool { return leastSendBuffer(t, conn) })
+		if _, err := io.WriteString(conn, plainHead[10:]); err != nil {
+			t.Fatal(err)
+		}
+		r := bufio.NewReader(conn)
+		if _, err := r.Peek(1); err != nil {
+			t.Fatal(err)
+		}
+		if phase := p.phase(); phase != dataplanev1alpha1.Phase_PHASE_CONNECTING {
+			t.Fatalf("the kernel took all at once: %v", phase)
+		}
+		// From here on it takes more, or the kernel would send a little every few seconds.
+		if err := conn.(*net.TCPConn).SetReadBuffer(1 << 20); err != nil {
+			t.Fatal(err)
+		}
+		if !stays {
+			_ = conn.Close()
+			eventually(t, "nobody is left", func() bool { return p.registry.Len() == 0 })
+			continue
+		}
+		if response := answered(t, r, http.StatusSwitchingProtocols); response.Header.Get("X-Long") != long {
+			t.Errorf("X-Long has %d bytes, want %d", len(response.Header.Get("X-Long")), len(long))
+		}
+		expectBytes(t, r, "\x81\x05hello")
+	}
+}
+
 func TestAnAnswerThatIsNoneIs502(t *testing.T) {
 	for name, answer := range map[string]string{
 		"another key":  switching + strings.Replace(switchingField, "accept", "x", 1) + "\r\n",
@@ -320,40 +377,43 @@ func TestNoHandshakeLeavesADescriptorBehind(t *testing.T) {
 		return false
 	})
 	p := startProxy(t, snapshot(backend.url))
-	round := func() {
-		for _, request := range []string{
-			plainHead, plainHead + "early", plainHead[:60], "", "POST / HTTP/1.1\r\nHost: x\r\n\r\n", "G\r\n",
-			strings.Replace(plainHead, "/chat", "/refused", 1), strings.ReplaceAll(plainHead, "\r\n", "\n"),
-		} {
-			conn, r := p.ask(request)
-			_ = conn.(*net.TCPConn).CloseWrite()
-			_, _ = io.Copy(io.Discard, r)
+	go func() { // Who got an upstream does not wait for it.
+		for {
+			select {
+			case up := <-backend.accepted:
+				_ = up.Close()
+			case <-t.Context().Done():
+				return
+			}
+		}
+	}()
+	rounds := func(n int) {
+		var conns []net.Conn
+		for range n {
+			for _, request := range []string{
+				plainHead, plainHead + "early", plainHead[:60], "", "POST / HTTP/1.1\r\nHost: x\r\n\r\n", "G\r\n",
+				strings.Replace(plainHead, "/chat", "/refused", 1), strings.ReplaceAll(plainHead, "\r\n", "\n"),
+			} {
+				conn, _ := p.ask(request)
+				_ = conn.(*net.TCPConn).CloseWrite()
+				conns = append(conns, conn)
+			}
+		}
+		for _, conn := range conns { // net/http lets some wait for half a second: all of them at once
+			_, _ = io.Copy(io.Discard, conn)
 			_ = conn.Close()
-		}
-		for len(backend.accepted) > 0 {
-			_ = (<-backend.accepted).Close()
-		}
-		for len(backend.requests) > 0 {
-			<-backend.requests
 		}
 		eventually(t, "nobody is left", func() bool { return p.registry.Len() == 0 })
 	}
-	round()
+	rounds(1)
 	var before int
 	eventually(t, "the first round is over", func() bool {
 		last := before
 		before = descriptors(t)
 		return last == before
 	})
-	for range 20 {
-		round()
-	}
-	eventually(t, "no more descriptors than before", func() bool {
-		for len(backend.accepted) > 0 {
-			_ = (<-backend.accepted).Close()
-		}
-		return descriptors(t) <= before
-	})
+	rounds(20)
+	eventually(t, "no more descriptors than before", func() bool { return descriptors(t) <= before })
 }
 
 func descriptors(t *testing.T) int {

@@ -4,9 +4,13 @@
 package relay_test
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -14,6 +18,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/wsproxy/wsproxy/dataplane/certs/certstest"
 )
 
 // A process that has no descriptors left goes on with what is open, answers 503 or
@@ -22,7 +28,18 @@ func TestWithoutDescriptorsNothingThatIsOpenIsLost(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the limit is set, and the processor time read, as Linux has it")
 	}
-	const files, talking, most, late = 96, 8, 200, 16
+	for _, scheme := range []string{"ws", "wss"} {
+		for _, files := range []int{96, 97} { // A connection takes two.
+			t.Run(fmt.Sprintf("%s, %d files", scheme, files), func(t *testing.T) {
+				t.Parallel()
+				withoutDescriptors(t, scheme, files)
+			})
+		}
+	}
+}
+
+func withoutDescriptors(t *testing.T, scheme string, files int) {
+	const talking, most, late = 8, 200, 16
 	backend := startBackend(t)
 	go func() {
 		for {
@@ -38,10 +55,18 @@ func TestWithoutDescriptorsNothingThatIsOpenIsLost(t *testing.T) {
 	if goroutines {
 		environment = append(environment, withGoroutines+"=1")
 	}
+	if scheme == "wss" {
+		dir := t.TempDir()
+		certstest.New(t).Write(t, filepath.Join(dir, "crt"), filepath.Join(dir, "key"), "x")
+		environment = append(environment, withTLS+"="+dir)
+	}
 	m := startMeasured(t, strings.TrimPrefix(backend.url, "ws://"), environment...)
 	dial := func(timeout time.Duration) (*websocket.Conn, *http.Response, error) {
-		dialer := websocket.Dialer{HandshakeTimeout: timeout}
-		return dialer.DialContext(t.Context(), "ws://"+m.address+"/", nil)
+		dialer := websocket.Dialer{
+			HandshakeTimeout: timeout,
+			TLSClientConfig:  &tls.Config{InsecureSkipVerify: true}, // #nosec G402 -- who it is does not matter here.
+		}
+		return dialer.DialContext(t.Context(), scheme+"://"+m.address+"/", nil)
 	}
 
 	var echoes [talking]atomic.Int64
@@ -81,6 +106,9 @@ func TestWithoutDescriptorsNothingThatIsOpenIsLost(t *testing.T) {
 
 	refused := func(response *http.Response, err error) {
 		t.Helper()
+		if timeout, ok := errors.AsType[net.Error](err); response == nil && (!ok || !timeout.Timeout()) {
+			t.Errorf("neither refused nor left to wait: %v", err)
+		}
 		if response != nil && (response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "") {
 			t.Errorf("refused with %s, Retry-After %q: %v", response.Status, response.Header.Get("Retry-After"), err)
 		}

@@ -39,6 +39,7 @@ type door struct {
 	file     *os.File
 	raw      syscall.RawConn
 
+	spare  socket.Spare // run's
 	handed chan net.Conn
 	closed chan struct{}
 	close  func() error
@@ -105,6 +106,7 @@ const (
 // run accepts clients until the door is closed.
 func (d *door) run() {
 	defer close(d.done)
+	defer d.spare.Close()
 	for pause := minPause; ; {
 		fd, from, err := d.accept()
 		switch {
@@ -158,7 +160,9 @@ func (d *door) welcome(fd int, from netip.AddrPort) {
 		}
 		return
 	}
-	conn, err := socket.Conn(fd, nil) // It may use TLS.
+	// A client that uses TLS cannot be refused without a net.Conn.
+	conn, err := socket.Conn(fd, &d.spare, nil)
+	d.spare.Keep()
 	if err != nil {
 		s.Logger.Error(err, "accepting a client failed")
 		return

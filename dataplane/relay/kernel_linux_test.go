@@ -4,9 +4,11 @@
 package relay_test
 
 import (
+	"errors"
 	"net"
 	"os"
 	"strconv"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +23,28 @@ func limitFiles(n uint64) error {
 // process, and were not read.
 func unread(t *testing.T, conn net.Conn) (n int) {
 	t.Helper()
+	otherEnd(t, conn, func(fd int) { n, _ = unix.IoctlGetInt(fd, unix.SIOCINQ) }) // It may be closed by now.
+	return n
+}
+
+// leastReceiveBuffer has a socket that is to be connected take as little as possible.
+func leastReceiveBuffer(_, _ string, raw syscall.RawConn) error {
+	var failed error
+	err := raw.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 1) })
+	return errors.Join(err, failed)
+}
+
+// leastSendBuffer has the other end of a connection keep as little as possible. It is
+// false where there is none.
+func leastSendBuffer(t *testing.T, conn net.Conn) (there bool) {
+	t.Helper()
+	otherEnd(t, conn, func(fd int) { there = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 1) == nil })
+	return there
+}
+
+// otherEnd calls f with the other end of a connection, in this process.
+func otherEnd(t *testing.T, conn net.Conn, f func(fd int)) {
+	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		t.Fatal(err)
@@ -32,8 +56,7 @@ func unread(t *testing.T, conn net.Conn) (n int) {
 		}
 		peer, err := unix.Getpeername(fd) // Most are no sockets.
 		if from, ok := peer.(*unix.SockaddrInet4); err == nil && ok && from.Port == conn.LocalAddr().(*net.TCPAddr).Port {
-			n, _ = unix.IoctlGetInt(fd, unix.SIOCINQ) // It may be closed by now.
+			f(fd)
 		}
 	}
-	return n
 }

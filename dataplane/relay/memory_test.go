@@ -6,12 +6,14 @@ package relay_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -20,8 +22,10 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"github.com/wsproxy/wsproxy/dataplane/certs"
 	"github.com/wsproxy/wsproxy/dataplane/config"
 	"github.com/wsproxy/wsproxy/dataplane/handshake"
+	"github.com/wsproxy/wsproxy/dataplane/listener"
 	"github.com/wsproxy/wsproxy/dataplane/metrics"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
 	"github.com/wsproxy/wsproxy/dataplane/relay"
@@ -35,17 +39,22 @@ import (
 // URL of the upstream.
 const proxyOnly = "RELAY_TEST_UPSTREAM"
 
-// maxFiles bounds the files that it may open, where it is set, and withGoroutines
-// says that it has that driver.
+// maxFiles bounds the files that it may open, where it is set, withGoroutines says
+// that it has that driver, and withTLS where the certificate is, of clients that use
+// TLS.
 const (
 	maxFiles       = "RELAY_TEST_FILES"
 	withGoroutines = "RELAY_TEST_GOROUTINES"
+	withTLS        = "RELAY_TEST_TLS"
 )
 
 // runProxyOnly says where it listens, and then for every line that it reads how
 // many connections and bytes of heap there are.
 func runProxyOnly(url string) error {
-	cfg, err := config.Compile(snapshot(url))
+	secured := os.Getenv(withTLS)
+	snap := snapshot(url)
+	snap.Listen.Tls = secured != ""
+	cfg, err := config.Compile(snap)
 	if err != nil {
 		return err
 	}
@@ -61,17 +70,19 @@ func runProxyOnly(url string) error {
 	// What is kept of the past is not what is measured.
 	reg := registry.NewWith(registry.NewPodID("test", time.Now()), registry.Options{History: registry.Bounds{Changes: 10}})
 	budget := core.NewBudget(1 << 30)
+	store := config.NewStore(cfg, "")
 	server := relay.New(relay.Options{
-		Config: config.NewStore(cfg, ""), Registry: reg, Dialer: upstream.NewDialer(""), Logger: logr.Discard(),
+		Config: store, Registry: reg, Dialer: upstream.NewDialer(""), Logger: logr.Discard(),
 		Metrics: metrics.New(metrics.Sources{Connections: reg.Len, ConfigVersion: func() uint64 { return 0 }, Draining: func() bool { return false }, ReconnectBytes: budget.Used, ReconnectBytesLimit: budget.Limit}),
 		Budget:  budget, Goroutines: os.Getenv(withGoroutines) != "",
 	})
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	pair := certs.NewPair(filepath.Join(secured, "crt"), filepath.Join(secured, "key"), logr.Discard())
+	l, err := listener.Listen(context.Background(), "127.0.0.1:0", store, pair)
 	if err != nil {
 		return err
 	}
-	go func() { _ = server.Serve(listener) }()
-	fmt.Println(listener.Addr())
+	go func() { _ = server.Serve(l) }()
+	fmt.Println(l.Addr())
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		for range 3 { // what has a finalizer, and the pools of net/http, need more than one
 			runtime.GC()

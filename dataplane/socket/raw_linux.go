@@ -41,7 +41,8 @@ func Accept(listener int) (fd int, from netip.AddrPort, err error) {
 }
 
 // Connect begins to connect to an address, with SO_REUSEADDR as wanted. Writing
-// fails with unix.EAGAIN until it is connected, and then with what went wrong.
+// fails with unix.EAGAIN until it is connected, and then with what went wrong. See
+// IsItsOwnPeer.
 func Connect(to netip.AddrPort, reuseAddr bool) (fd int, err error) {
 	family := unix.AF_INET6
 	if to.Addr().Is4() {
@@ -68,6 +69,25 @@ func Connect(to netip.AddrPort, reuseAddr bool) (fd int, err error) {
 	}
 }
 
+// IsItsOwnPeer says whether a socket that was connected to an address is connected to
+// itself (simultaneous open, RFC 9293 section 3.5): where nobody listens at a port of
+// this machine, the kernel may pick that very one for our end. It reads what it
+// writes, so it is enough to ask when that makes no sense. Package net asks always.
+func IsItsOwnPeer(fd int, to netip.AddrPort) bool {
+	local, err := unix.Getsockname(fd)
+	if err != nil {
+		return false
+	}
+	switch local := local.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrFrom4(local.Addr) == to.Addr() && local.Port == int(to.Port())
+	case *unix.SockaddrInet6:
+		return netip.AddrFrom16(local.Addr) == to.Addr() && local.Port == int(to.Port())
+	default:
+		return false
+	}
+}
+
 func connect(fd int, to netip.AddrPort) unix.Errno {
 	var address unsafe.Pointer
 	var size uintptr
@@ -91,16 +111,40 @@ func set(fd, level, option int, value int32) unix.Errno {
 	return errno
 }
 
-// Conn makes a descriptor a net.Conn of package net. The descriptor is closed, also
-// where there is an error, because no other one is left; farewell is what its peer is
-// told then.
+// Spare is a descriptor that is kept for when there is no other one. Its zero value
+// has none yet. It is for one goroutine.
+type Spare struct{ file *os.File }
+
+// Keep makes sure that there is one, if that is possible.
+func (s *Spare) Keep() {
+	if s.file == nil {
+		s.file, _ = os.Open(os.DevNull) // Where there is no other one, there is none to keep.
+	}
+}
+
+// Close gives it up.
+func (s *Spare) Close() {
+	if s != nil && s.file != nil {
+		_ = s.file.Close() // Nothing is lost with it.
+		s.file = nil
+	}
+}
+
+// Conn makes a descriptor a net.Conn of package net, which needs a second one for a
+// moment: the spare, unless that is nil, where there is no other. The descriptor is
+// closed, also where there is an error, because no other one is left; farewell is what
+// its peer is told then.
 //
 // Package net switches the kernel's keepalive on for what it is given; here nobody
 // wants it.
-func Conn(fd int, farewell []byte) (net.Conn, error) {
+func Conn(fd int, spare *Spare, farewell []byte) (net.Conn, error) {
 	file := os.NewFile(uintptr(fd), "")
 	defer file.Close() // What is left of it is a duplicate.
 	conn, err := net.FileConn(file)
+	if err != nil {
+		spare.Close()
+		conn, err = net.FileConn(file)
+	}
 	if err != nil {
 		_, _ = unix.Write(fd, farewell) // It does not wait, and who has left needs nothing.
 		return nil, fmt.Errorf("take over a socket: %w", err)

@@ -38,7 +38,7 @@ func TestWhatIsGivenToPackageNetHasNoKeepalive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := socket.Conn(fd, nil)
+	conn, err := socket.Conn(fd, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestConnectSetsReuseAddrAsWanted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			conn, err := socket.Conn(fd, nil)
+			conn, err := socket.Conn(fd, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,6 +72,44 @@ func TestConnectSetsReuseAddrAsWanted(t *testing.T) {
 			if got := reuseAddr(t, conn.(*net.TCPConn)); got != want {
 				t.Errorf("%s: SO_REUSEADDR %v, want %v", address, got, want)
 			}
+		}
+	}
+}
+
+// A socket that is bound to a port and connected to it finds itself there.
+func TestASocketThatIsConnectedToItselfIsKnown(t *testing.T) {
+	for _, host := range []string{"127.0.0.1", "::1"} {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+		if err != nil {
+			t.Log(err) // A machine without IPv6.
+			continue
+		}
+		to := netip.MustParseAddrPort(l.Addr().String())
+		fd, err := socket.Connect(to, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if socket.IsItsOwnPeer(fd, to) {
+			t.Errorf("%v: somebody listens there", to)
+		}
+		_, _ = unix.Close(fd), l.Close()
+
+		dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(to), Control: socket.ReuseAddr(true)}
+		conn, err := dialer.DialContext(t.Context(), "tcp", to.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		raw, err := conn.(*net.TCPConn).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := raw.Control(func(fd uintptr) {
+			if !socket.IsItsOwnPeer(int(fd), to) {
+				t.Errorf("%v: %v is connected to %v", to, conn.LocalAddr(), conn.RemoteAddr())
+			}
+		}); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

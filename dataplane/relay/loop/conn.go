@@ -161,7 +161,7 @@ func (k *Conn) Release() (net.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("give a socket to another driver: %w", err)
 	}
-	sock, err := socket.Conn(duplicate, nil)
+	sock, err := socket.Conn(duplicate, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("give a socket to another driver: %w", err)
 	}
