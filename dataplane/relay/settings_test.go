@@ -30,6 +30,7 @@ func deafClient(t *testing.T, url string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.(*net.TCPConn).SetReadBuffer(64 << 10) // Filling the megabytes that the kernel grows by takes its time.
 	_, err = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", address)
 	if err != nil {
 		t.Fatal(err)
@@ -333,5 +334,6 @@ func TestAClientThatTalksAndDoesNotReadIsNotLost(t *testing.T) {
 		t.Errorf("the connection is %v, want open", got)
 	}
 	_ = client.Close()
+	_ = up.NetConn().Close() // It does not read either, and would be listened to for a while.
 	<-flooded
 }

@@ -5,7 +5,6 @@ package relay_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -195,17 +194,11 @@ func TestAClientThatSpeaksBeforeItIsAnsweredGets400(t *testing.T) {
 func TestAClientThatLeavesCancelsTheDialing(t *testing.T) {
 	url, accepted := mute(t)
 	p := startProxy(t, snapshot(url))
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		_, _, _ = websocket.DefaultDialer.DialContext(ctx, p.url, nil)
-		close(done)
-	}()
+	client, _ := p.ask(plainHead)
 	eventually(t, "the upstream is dialed", func() bool { return accepted.Load() == 1 })
 	if got := p.phase(); got != dataplanev1alpha1.Phase_PHASE_CONNECTING {
 		t.Errorf("phase %v, want connecting", got)
 	}
-	cancel()
-	<-done
+	_ = client.Close()
 	eventually(t, "it is gone", func() bool { return p.registry.Len() == 0 })
 }
