@@ -6,7 +6,6 @@ package handshake
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"strings"
 )
@@ -59,9 +58,9 @@ func Agree(head *Head, response http.Header) (Agreement, error) {
 // what concerns the upstream's connection only, what was agreed on, and the name
 // of the connection. The upstream's Sec-WebSocket-Accept is the client's, because
 // both keys are the same; so response must be of a first handshake, not of a
-// reconnect.
+// reconnect. Nobody may need it any more: it becomes what is appended.
 func AppendSwitching(b []byte, response http.Header, agreed Agreement, id string) []byte {
-	header := maps.Clone(response) // Its lines are replaced, not changed.
+	header := response
 	RemoveHopByHop(header)
 	// A 101 has no body (RFC 9110 section 8.6).
 	delete(header, "Content-Length")

@@ -201,8 +201,9 @@ func (a *arrival) admit(text string) {
 	a.head = handshake.TakeHead(r, cfg, a.conn.id().Name())
 	a.guest.SetDeadline(a.guest.Now().Add(cfg.ConnectTimeout))
 
+	// Mostly it is sent before anything else is read into this buffer.
 	var err error
-	if a.request, err = a.head.AppendRequest(make([]byte, 0, len(text)+moreBytes), cfg); err != nil {
+	if a.request, err = a.head.AppendRequest(a.guest.Buffer()[:0], cfg); err != nil {
 		a.fail(upstream.StageHandshake, err)
 		return
 	}
@@ -217,6 +218,7 @@ func (a *arrival) admit(text string) {
 		return
 	}
 	a.dial()
+	a.request = bytes.Clone(a.request) // What is left of it.
 }
 
 // dial goes on with the attempt to get an upstream.
@@ -255,8 +257,6 @@ func (a *arrival) dial() {
 }
 
 const (
-	// moreBytes is what a head grows by on its way, commonly.
-	moreBytes = 384
 	// maxPlainAnswer bounds the 101 that is read here and the one that is written.
 	maxPlainAnswer = 8 << 10
 	// answerRead is how much is read at once, which bounds what may come behind it.
@@ -301,7 +301,7 @@ func (a *arrival) switchOver(b []byte, end int) {
 		a.fail(upstream.StageHandshake, fmt.Errorf("%w: %w", upstream.ErrBadAnswer, err))
 		return
 	}
-	answer := handshake.AppendSwitching(make([]byte, 0, end+moreBytes), header, agreed, c.id().Name())
+	answer := handshake.AppendSwitching(g.Buffer()[answerRead:answerRead], header, agreed, c.id().Name())
 	if len(answer) > maxPlainAnswer {
 		a.goOn(b) // It would be kept here, where the socket does not take it at once.
 		return
@@ -314,7 +314,7 @@ func (a *arrival) switchOver(b []byte, end int) {
 		a.drop(http.StatusBadRequest, handshake.ReasonEarlyBytes)
 		return
 	}
-	a.up = &upstream.Upstream{Address: a.plain.Address, Response: header, Agreement: agreed, Release: a.plain.Release}
+	a.up = &upstream.Upstream{Address: a.plain.Address, Agreement: agreed, Release: a.plain.Release}
 	if end < len(b) {
 		a.up.Early = bytes.Clone(b[end:])
 	}
@@ -334,7 +334,7 @@ func (a *arrival) answerClient() bool {
 	case err != nil && !errors.Is(err, unix.EAGAIN):
 		a.leave(fmt.Errorf("write: %w", err))
 	default:
-		a.answer = a.answer[n:]
+		a.answer = bytes.Clone(a.answer[n:]) // It is in the buffer.
 		return false
 	}
 	return true

@@ -22,7 +22,7 @@ type Upstream struct {
 	Early []byte
 	// Address is the upstream's IP address and port.
 	Address string
-	// Response is the header of the 101 as it was received.
+	// Response is the header of the 101 as it was received, until it was passed on.
 	Response http.Header
 	// Agreement is what to hold later upstreams of the same client against.
 	handshake.Agreement
@@ -31,7 +31,7 @@ type Upstream struct {
 }
 
 // WriteSwitchingProtocols answers the client's handshake with the 101 of its
-// first upstream, in one Write. id is the name of the connection.
+// first upstream, in one Write, once. id is the name of the connection.
 func (u *Upstream) WriteSwitchingProtocols(w io.Writer, id string) error {
 	_, err := w.Write(handshake.AppendSwitching(nil, u.Response, u.Agreement, id))
 	return err
