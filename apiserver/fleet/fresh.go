@@ -18,7 +18,9 @@ const (
 	confirmTimeout = 2 * time.Second
 	// confirmEvery is how often that is made sure of when nobody asks.
 	confirmEvery = 10 * time.Second
-	// staleAfter is how long it may not have been.
+	// staleAfter is how long it may not have been. With the time until that is found,
+	// and with what clocks may be ahead, it is below the minute for which pods are young
+	// to those who resume.
 	staleAfter = 30 * time.Second
 )
 
@@ -102,9 +104,19 @@ func (f *Fleet) stayFresh(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-regularly.C:
-			// It has been logged, and Fresh tells.
-			_ = f.Confirm(ctx, "")
+			f.refresh(ctx)
 		}
+	}
+}
+
+// refresh confirms. Where that has not been possible for too long, those who watch are
+// told no versions any more: others would believe that they know the pods that have
+// started since.
+func (f *Fleet) refresh(ctx context.Context) {
+	// It has been logged, and Fresh tells.
+	_ = f.Confirm(ctx, "")
+	if f.Fresh() != nil {
+		f.hub.outdated()
 	}
 }
 

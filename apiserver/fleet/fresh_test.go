@@ -4,8 +4,12 @@
 package fleet
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
+
+	"github.com/wsproxy/wsproxy/apiserver/merge"
 )
 
 func TestWhatIsKnownOfThePodsGrowsOld(t *testing.T) {
@@ -30,6 +34,34 @@ func TestWhatIsKnownOfThePodsGrowsOld(t *testing.T) {
 	}
 	if err := f.Confirm(t.Context(), ""); err != nil || f.Fresh() != nil {
 		t.Errorf("after a look at all: %v, %v", err, f.Fresh())
+	}
+}
+
+// Versions of who does not know the pods would hide the young ones from those who are
+// told them.
+func TestWatchesEndWhenWhatIsKnownOfThePodsIsOld(t *testing.T) {
+	f, end := running(t)
+	defer end()
+	w, err := f.Watch(t.Context(), func(*Pod) bool { return false }, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Stop()
+	for f.since().IsZero() {
+		time.Sleep(time.Millisecond)
+	}
+	silent, cancel := context.WithCancel(t.Context())
+	cancel()
+	f.refresh(silent)
+	if _, _, _, err := w.Next(t.Context(), 1); err != nil {
+		t.Errorf("after one failure: %v", err)
+	}
+	f.mu.Lock()
+	f.confirmed = time.Now().Add(-staleAfter)
+	f.mu.Unlock()
+	f.refresh(silent)
+	if _, _, _, err := w.Next(t.Context(), 1); !errors.Is(err, merge.ErrExpired) {
+		t.Errorf("when nothing was confirmed for %v: %v", staleAfter, err)
 	}
 }
 

@@ -98,6 +98,12 @@ func (h *hub) relisted() {
 	h.replica.Relisted()
 }
 
+func (h *hub) outdated() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.replica.Outdated()
+}
+
 // check refuses the clock of a pod, and reports it.
 func (h *hub) check(p *Pod, began clock.Stamp) error {
 	h.mu.Lock()

@@ -191,6 +191,15 @@ func (r *Replica[P]) Relisted() {
 	}
 }
 
+// Outdated says that the view of the pods is so old that the next version may be more
+// than youth above the start of a pod that is not in it: others would take it for known.
+// Who watches has to go where the pods are known.
+func (r *Replica[P]) Outdated() {
+	for w := range r.watches {
+		w.fail(fmt.Errorf("%w: it is not known any more which pods there are", ErrExpired))
+	}
+}
+
 func (r *Replica[P]) depart(p P) {
 	r.left = append(r.left, departure[P]{p, r.clock.Now()})
 	if len(r.left) > maxDepartures {
