@@ -56,6 +56,24 @@ type Fleet struct {
 // Start opens the connections and lets them talk until ctx ends or Stop is
 // called; Stop is to be called in any case. Errors: options that cannot be used.
 func Start(ctx context.Context, options Options) (*Fleet, error) {
+	f, err := prepare(options)
+	if err != nil {
+		return nil, err
+	}
+	ctx, f.stop = context.WithCancel(ctx)
+	for number := range options.Connections {
+		c := &connection{number: number, fleet: f, over: make(chan struct{})}
+		f.connections = append(f.connections, c)
+	}
+	f.answered.Add(len(f.connections))
+	for _, c := range f.connections {
+		f.talking.Go(func() { f.live(ctx, c) })
+	}
+	return f, nil
+}
+
+// prepare returns a fleet without clients. Errors: options that cannot be used.
+func prepare(options Options) (*Fleet, error) {
 	target, err := url.Parse(options.URL)
 	if err != nil {
 		return nil, fmt.Errorf("url: %w", err)
@@ -71,27 +89,16 @@ func Start(ctx context.Context, options Options) (*Fleet, error) {
 	}
 	options.Header = headerOf(options.Header)
 	options.Settle = orElse(options.Settle, 10*time.Second)
-	ctx, stop := context.WithCancel(ctx)
-	f := &Fleet{
+	return &Fleet{
 		options: options,
 		start:   time.Now(),
-		stop:    stop,
 		dialer: &websocket.Dialer{
 			HandshakeTimeout: orElse(options.HandshakeTimeout, 60*time.Second),
 			ReadBufferSize:   1024,
 			WriteBufferSize:  1024,
 			WriteBufferPool:  &sync.Pool{},
 		},
-	}
-	for number := range options.Connections {
-		c := &connection{number: number, fleet: f, over: make(chan struct{})}
-		f.connections = append(f.connections, c)
-	}
-	f.answered.Add(len(f.connections))
-	for _, c := range f.connections {
-		f.talking.Go(func() { f.live(ctx, c) })
-	}
-	return f, nil
+	}, nil
 }
 
 func orElse(d, absent time.Duration) time.Duration {
