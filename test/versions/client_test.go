@@ -29,9 +29,11 @@ type client struct {
 
 	at    *replica
 	watch *merge.Watch[*pod]
-	// syncing says that the state is still on its way, and is not to be resumed from.
-	syncing bool
-	wrong   string
+	// syncing says that the state is still on its way, and is not to be resumed from;
+	// promised is what there was when that began.
+	syncing  bool
+	promised map[string]seen
+	wrong    string
 }
 
 func everything(*pod) bool { return true }
@@ -50,7 +52,7 @@ func (c *client) step(quiet bool) {
 	r := c.replicas[c.random.IntN(2)]
 	switch {
 	case time.Now().Before(c.away) && !quiet:
-	case c.watch != nil && c.random.IntN(12) == 0 && !quiet:
+	case c.watch != nil && c.random.IntN(c.cuts) == 0 && !quiet:
 		c.cut()
 		if c.random.IntN(3) == 0 {
 			c.away = time.Now().Add(c.between(40 * time.Second))
@@ -67,10 +69,9 @@ func (c *client) step(quiet bool) {
 }
 
 func (c *client) list(r *replica) {
-	r.sync()
+	complete, promised := r.sync(), c.truth()
 	version := r.merge.List()
 	c.view = map[string]seen{}
-	complete := true
 	for _, p := range c.pods {
 		if !r.known[p] {
 			continue
@@ -92,6 +93,7 @@ func (c *client) list(r *replica) {
 	}
 	c.told["list"]++
 	if complete {
+		c.lacks(promised)
 		r.merge.Listed(version)
 	} else {
 		c.told["partial list"]++
@@ -101,14 +103,18 @@ func (c *client) list(r *replica) {
 }
 
 func (c *client) begin(r *replica) {
-	r.sync()
-	c.view, c.syncing = map[string]seen{}, true
+	if !r.sync() {
+		return // It comes again.
+	}
+	c.view, c.syncing, c.promised = map[string]seen{}, true, c.truth()
 	c.at, c.watch = r, r.merge.Begin(everything, func() {})
 	c.version = 0
 }
 
 func (c *client) resume(r *replica) {
-	r.sync()
+	if !r.sync() {
+		return // It comes again.
+	}
 	wait, err := r.merge.Wait(c.version)
 	if err == nil && wait > 0 {
 		return // It comes again.
@@ -140,7 +146,9 @@ func (c *client) read() {
 	if !c.watch.Complete() && len(c.view) == 0 && c.random.IntN(4) > 0 {
 		return // Nothing is read before it has begun.
 	}
-	for _, e := range c.watch.Release(1 + c.random.IntN(100)) {
+	atMost := 1 + c.random.IntN(100)
+	events := c.watch.Release(atMost)
+	for _, e := range events {
 		if e.Version < c.version {
 			c.wrong = fmt.Sprintf("version %d came after %d", e.Version, c.version)
 		}
@@ -160,8 +168,55 @@ func (c *client) read() {
 		// The end bookmark.
 		c.told["begun"]++
 		c.known, c.syncing = true, false
+		c.lacks(c.promised)
 	}
 	if !c.syncing && c.random.IntN(2) == 0 {
 		c.version = c.watch.Version() // A bookmark.
+	}
+	if !c.syncing && len(events) < atMost && c.watch.Complete() {
+		c.check()
+	}
+}
+
+// lacks finds what was there when the client asked what there is, still is, and is not
+// in the answer.
+func (c *client) lacks(promised map[string]seen) {
+	now := c.truth()
+	for name := range promised {
+		if _, is := now[name]; !is {
+			continue
+		}
+		if _, seen := c.view[name]; !seen {
+			c.wrong = "the state lacks " + name
+		}
+	}
+}
+
+// check compares what the client sees with what it has to see at its version: all that
+// has happened up to there in the processes that its replica follows, and nothing of
+// those that the replica knows to have ended.
+func (c *client) check() {
+	for name := range c.view {
+		of := c.origins[name]
+		s := c.at.streams[of.pod]
+		followed := s != nil && s.process == of.process
+		// That a process has taken the place of one that was never heard of here, only the
+		// kubelet tells.
+		ended := !c.at.known[of.pod] || s != nil && s.process != of.process && c.at.restarts[of.pod] == of.pod.restarts
+		switch {
+		case of.closed > 0 && of.closed <= c.version && (followed || ended), of.closed == 0 && of.dead() && ended:
+			c.wrong = fmt.Sprintf("stale %s at %d, closed at %d", name, c.version, of.closed)
+		}
+	}
+	for _, p := range c.pods {
+		if s := c.at.streams[p]; s == nil || s.process != p.registry || !c.at.known[p] {
+			continue
+		}
+		for name, is := range p.live {
+			stamp := clock.Stamp(is.entry.Describe().GetVersion())
+			if got, ok := c.view[name]; stamp <= c.version && (!ok || got != seen{is.phase, is.upstream}) {
+				c.wrong = fmt.Sprintf("missing or wrong %s at %d, of %d: %v", name, c.version, stamp, got)
+			}
+		}
 	}
 }

@@ -24,7 +24,8 @@ var (
 // history is one of them. It returns what is wrong with what the client sees, and how
 // often what happened.
 func history(seed uint64, active, quiet int) (wrong string, told map[string]int) {
-	w := &world{random: rand.New(rand.NewPCG(seed, 7)), told: map[string]int{}}
+	w := &world{random: rand.New(rand.NewPCG(seed, 7)), told: map[string]int{}, origins: map[string]*origin{}}
+	w.choose()
 	for range 2 {
 		w.birth()
 	}
@@ -32,13 +33,12 @@ func history(seed uint64, active, quiet int) (wrong string, told map[string]int)
 		w.replicas[i] = newReplica(w, i)
 	}
 	w.client = &client{world: w, view: map[string]seen{}}
-	for range active {
-		w.step(false)
-	}
-	for range quiet {
-		w.step(true)
-	}
 	defer w.client.cut()
+	for i := range active + quiet {
+		if w.step(i >= active); w.client.wrong != "" {
+			break
+		}
+	}
 	if w.client.wrong != "" {
 		return w.client.wrong, w.told
 	}
@@ -70,7 +70,7 @@ func TestAClientSeesWhatIs(t *testing.T) {
 			break
 		}
 		synctest.Test(t, func(*testing.T) {
-			wrong, told := history(*seed+i, 600, 800)
+			wrong, told := history(*seed+i, 1000, 1000)
 			if wrong != "" {
 				if bad++; bad <= 10 {
 					fail("seed %d: %s: %v", *seed+i, wrong, told)

@@ -24,7 +24,7 @@ type mutation struct {
 const merged = "../../apiserver/merge/"
 
 var mutations = []mutation{
-	{"a list moves no clock", "replica_test.go", "p.registry.Clock().MovePast(sent)", "p.registry.Clock().MovePast(min(sent, 1))"},
+	{"a list moves no clock", "replica_test.go", "began, err = p.registry.Clock().MovePast(sent)", "began, err = p.registry.Clock().MovePast(min(sent, 1))"},
 	{"events leave as they come", merged + "watch.go", "w.pending[0].stamp <= mark && len(released) < atMost", "len(released) < atMost"},
 	{"versions fall", merged + "watch.go", "w.version = max(w.version, next.stamp)", "w.version = next.stamp"},
 	{"a replica believes to know what was before it", merged + "watch.go", "if r.refuses(version, r.began) {", "if version <= Unresumable {"},
@@ -34,6 +34,10 @@ var mutations = []mutation{
 	{"a watch outlives a pod that was killed", merged + "replica.go", "if m := w.members[p]; m == nil || m.state != done {\n\t\t\tw.fail(why)", "if m := w.members[p]; m == nil && m != nil {\n\t\t\tw.fail(why)"},
 	{"what comes while a pod is asked is dropped", merged + "join.go", "\tlive := m.live\n", "\tlive := m.live[:0]\n"},
 	{"what the kubelet tells is no news", merged + "replica.go", "if noticed := run.replaced; noticed != 0 &&", "if noticed := run.replaced; noticed >= 0 || noticed != 0 &&"},
+	{"no clock is ahead of another", merged + "watch.go", "return version <= learned+margin", "return version <= learned"},
+	{"pods are young for seconds", merged + "replica.go", "youth = time.Minute", "youth = 5 * time.Second"},
+	{"a first contact moves no clock", "replica_test.go", "_, err := p.registry.Clock().MovePast(sent)\n\treturn err", "_, err := p.registry.Clock().MovePast(min(sent, 1))\n\treturn err"},
+	{"nobody makes sure which pods there are", "replica_test.go", "if now.Before(p.seen[r.index]) {", "if now.Before(p.seen[r.index]) && r.index > 1 {"},
 	{"a watch that begins is there at once", merged + "watch.go", "if w.initial && w.Complete() &&", "if w.initial &&"},
 }
 
@@ -77,7 +81,7 @@ func (m mutation) run(t *testing.T) (string, error) {
 			t.Fatal(err)
 		}
 	}
-	arguments := []string{"test", "-count=1", "-overlay", overlay, "-run", "^TestAClientSeesWhatIs$", ".", "-histories=2000", "-first"}
+	arguments := []string{"test", "-count=1", "-overlay", overlay, "-run", "^TestAClientSeesWhatIs$", ".", "-histories=5000", "-first"}
 	out, err := exec.CommandContext(t.Context(), "go", arguments...).CombinedOutput()
 	return string(out), err
 }

@@ -23,7 +23,16 @@ type replica struct {
 	restarts map[*pod]int // That the kubelet has told of.
 	streams  map[*pod]*stream
 	joins    []*joining
+	// away is until when nothing is learned of the pods; confirmed is when they were
+	// known last as they were, and next when that is tried again.
+	away, confirmed, next time.Time
 }
+
+// How old the view of the pods may be, and how often it is brought up to now.
+const (
+	staleAfter   = 30 * time.Second
+	confirmEvery = 10 * time.Second
+)
 
 // stream is one that is open to a process.
 type stream struct {
@@ -51,14 +60,38 @@ func newReplica(w *world, index int) *replica {
 		world: w, index: index, merge: merge.New[*pod](func() time.Time { return time.Now().Add(skew) }),
 		known: map[*pod]bool{}, restarts: map[*pod]int{}, streams: map[*pod]*stream{},
 	}
-	r.observe() // It begins with a list of the pods.
+	r.sync() // It begins with a list of the pods.
 	r.merge.Relisted()
 	return r
+}
+
+// cutOff keeps the replica from learning of the pods.
+func (r *replica) cutOff(lasts time.Duration) {
+	if time.Now().After(r.away) {
+		r.away = time.Now().Add(lasts)
+		r.told["cut off from the pods"]++
+	}
+}
+
+// confirm brings the view of the pods up to now regularly. It ends the watches where
+// that has not been possible for too long.
+func (r *replica) confirm() {
+	now := time.Now()
+	if now.Before(r.next) {
+		return
+	}
+	r.next = now.Add(confirmEvery)
+	if !r.sync() && now.Sub(r.confirmed) > staleAfter {
+		r.merge.Outdated()
+	}
 }
 
 // observe brings the view of the pods forward.
 func (r *replica) observe() {
 	now := time.Now()
+	if now.Before(r.away) {
+		return
+	}
 	for _, p := range r.pods {
 		exists := !now.Before(p.seen[r.index]) && (p.alive || now.Before(p.lost[r.index]))
 		switch {
@@ -85,9 +118,12 @@ func (r *replica) observe() {
 }
 
 // sync is a consistent read of the pods: what exists now is known, and what was
-// deleted is known to be gone.
-func (r *replica) sync() {
+// deleted is known to be gone. It returns false where that cannot be had.
+func (r *replica) sync() bool {
 	now := time.Now()
+	if now.Before(r.away) {
+		return false
+	}
 	for _, p := range r.pods {
 		if now.Before(p.seen[r.index]) {
 			p.seen[r.index] = now
@@ -97,10 +133,13 @@ func (r *replica) sync() {
 		}
 	}
 	r.observe()
+	r.confirmed = now
+	return true
 }
 
 func (r *replica) step() {
 	r.observe()
+	r.confirm()
 	for _, p := range r.pods {
 		if r.known[p] {
 			r.follow(p)
@@ -141,7 +180,7 @@ func (r *replica) follow(p *pod) {
 		return
 	case s == nil:
 		s = &stream{p.registry, r.merge.From(p)}
-		if _, err := p.registry.Clock().MovePast(r.merge.Now()); err != nil {
+		if err := meet(p, r.merge.Now()); err != nil {
 			panic(err)
 		}
 		if s.next == 0 {
@@ -191,7 +230,7 @@ func (r *replica) answerOne(j *joining) (over bool) {
 			j.before, j.listed, j.err = list(p, j.join.Clock)
 		default:
 			j.process, j.before = string(p.registry.PodID()), p.registry.Clock().Last()
-			if _, j.err = p.registry.Clock().MovePast(j.join.Clock); j.err == nil {
+			if j.err = meet(p, j.join.Clock); j.err == nil {
 				j.said, j.err = p.all(j.join.From)
 			}
 		}
@@ -211,6 +250,12 @@ func (r *replica) answerOne(j *joining) (over bool) {
 		r.told["join by replay"]++
 	}
 	return true
+}
+
+// meet moves the clock of a pod that is followed from now on.
+func meet(p *pod, sent clock.Stamp) error {
+	_, err := p.registry.Clock().MovePast(sent)
+	return err
 }
 
 // list is what the list of a process is.

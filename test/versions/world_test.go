@@ -40,6 +40,7 @@ type pod struct {
 	registry *registry.Registry
 	drained  bool
 	live     map[string]*connection
+	origins  map[string]*origin
 	restarts int
 
 	deleted time.Time // When its object goes.
@@ -55,10 +56,22 @@ func (p *pod) boot() {
 	p.live = map[string]*connection{}
 }
 
+// origin is where a connection is, or was.
+type origin struct {
+	pod     *pod
+	process *registry.Registry
+	// closed is the stamp of its end, or a little more; 0: it has none.
+	closed clock.Stamp
+}
+
+// dead says that the process has ended.
+func (o *origin) dead() bool { return !o.pod.alive || o.pod.registry != o.process }
+
 func (p *pod) open() {
 	c := &connection{phase: dataplanev1alpha1.Phase_PHASE_CONNECTING}
 	c.entry = p.registry.Add(func(registry.ID) registry.Connection { return c })
 	p.live[c.entry.ID().Name()] = c
+	p.origins[c.entry.ID().Name()] = &origin{pod: p, process: p.registry}
 }
 
 func (p *pod) change(c *connection, random *rand.Rand) {
@@ -69,6 +82,7 @@ func (p *pod) change(c *connection, random *rand.Rand) {
 
 func (p *pod) close(name string) {
 	p.registry.Remove(p.live[name].entry)
+	p.origins[name].closed = p.registry.Clock().Last()
 	delete(p.live, name)
 }
 
@@ -122,6 +136,16 @@ type world struct {
 	replicas [2]*replica
 	client   *client
 	born     int
+	// origins are those of all connections that there ever were, by name.
+	origins map[string]*origin
+	// calm histories have trouble of some kinds only, or seldom: what goes wrong slowly
+	// is not undone by the next trouble.
+	kinds [7]bool
+	pace  int
+	// slowest is the clock of a pod that is behind all others.
+	slowest time.Duration
+	// cuts is how many steps a watch lasts, on average.
+	cuts int
 	// told counts what has happened, to see that the histories are of some use.
 	told map[string]int
 }
@@ -130,9 +154,17 @@ func (w *world) between(most time.Duration) time.Duration {
 	return time.Duration(w.random.Int64N(int64(most)))
 }
 
+// soon is at once as often as it is not.
+func (w *world) soon(most time.Duration) time.Duration {
+	if w.random.IntN(2) == 0 {
+		return 0
+	}
+	return w.between(most)
+}
+
 func (w *world) birth() {
 	w.born++
-	p := &pod{name: fmt.Sprintf("pod %d", w.born), skew: w.between(4*time.Second) - 2*time.Second, alive: true}
+	p := &pod{name: fmt.Sprintf("pod %d", w.born), skew: w.slowest + w.between(4*time.Second), alive: true, origins: w.origins}
 	p.boot()
 	for i := range p.seen {
 		p.seen[i] = time.Now().Add(w.between(30 * time.Second))
@@ -155,9 +187,9 @@ func (w *world) end(p *pod, drain bool) {
 		p.drain()
 	}
 	p.alive = false
-	p.deleted = time.Now().Add(w.between(20 * time.Second))
+	p.deleted = time.Now().Add(w.soon(20 * time.Second))
 	for i := range p.lost {
-		p.lost[i] = p.deleted.Add(w.between(20 * time.Second))
+		p.lost[i] = p.deleted.Add(w.soon(20 * time.Second))
 		if p.lost[i].Before(p.seen[i]) {
 			p.lost[i] = p.seen[i]
 		}
@@ -194,27 +226,53 @@ func (w *world) traffic() {
 	}
 }
 
+// Kinds of trouble.
+const (
+	born = iota
+	drained
+	killed
+	restarted
+	replicaRestarted
+	relisted
+	replicaCutOff
+)
+
+// choose decides what trouble there will be.
+func (w *world) choose() {
+	for kind := range w.kinds {
+		w.kinds[kind] = w.random.IntN(2) == 0
+	}
+	w.pace = []int{10, 25, 100}[w.random.IntN(3)]
+	w.cuts = []int{12, 60, 300}[w.random.IntN(3)]
+	// What is apart by more than 5 s is not followed.
+	w.slowest = -2*time.Second + w.between(1500*time.Millisecond)
+}
+
 // trouble is what happens to pods and replicas.
 func (w *world) trouble() {
+	kind := w.random.IntN(len(w.kinds))
+	if w.random.IntN(w.pace) > 0 || !w.kinds[kind] {
+		return
+	}
 	up := w.up()
 	one := up[w.random.IntN(len(up))]
-	switch k := w.random.IntN(200); {
-	case k <= 1 && len(up) < 6:
+	i := w.random.IntN(2)
+	switch {
+	case kind == born && len(up) < 6:
 		w.birth()
-	case k == 2 && len(up) > 1:
-		w.end(one, true)
-	case k == 3 && len(up) > 1:
-		w.end(one, false)
-	case k == 4:
+	case (kind == drained || kind == killed) && len(up) > 1:
+		w.end(one, kind == drained)
+	case kind == restarted:
 		w.restart(one, w.random.IntN(3) == 0)
-	case k == 5:
-		i := w.random.IntN(2)
+	case kind == replicaRestarted:
 		w.replicas[i] = newReplica(w, i)
 		if w.client.at != nil && w.client.at.index == i {
 			w.client.cut()
 		}
-	case k == 6:
-		w.replicas[w.random.IntN(2)].merge.Relisted()
+	case kind == relisted:
+		w.replicas[i].merge.Relisted()
+	case kind == replicaCutOff:
+		w.replicas[i].cutOff(w.between(2 * time.Minute))
 	}
 }
 
