@@ -123,13 +123,17 @@ test-api: ## Tests against a real etcd and kube-apiserver
 test-e2e: images plugin ## Tests on a cluster of its own, which is removed afterwards
 	CLUSTER_NAME='$(TEST_CLUSTER_NAME)' RUN='$(RUN)' test/e2e/run
 
+.PHONY: churn
+churn: images ## Informers against the clients' own record for DURATION=10m, with RATE=300 a second coming and going while pods are killed
+	CLUSTER_NAME='$(TEST_CLUSTER_NAME)' CHURN='$(or $(DURATION),10m)' CHURN_RATE='$(or $(RATE),300)' TIMEOUT=0 RUN='^TestInformersStayEqualToTheTruth$$' test/e2e/run
+
 .PHONY: sim
 sim: ## A million random schedules for the core of the relay; SIM_SEED=n runs one of them again
 	SIM_RUNS=$(or $(SIM_RUNS),1000000) go test -count=1 -v -timeout 4h -run '^TestSimulation$$' ./dataplane/relay/core
 
 .PHONY: mutate
-mutate: ## Break each promise of the relay's core on purpose, and see that the simulator blames that one
-	go test -tags mutate -count=1 -v -timeout 2h -run 'Mutation$(if $(RUN),s/($(RUN)))' ./dataplane/relay/core
+mutate: ## Break each promise of the relay's core and each rule of watches on purpose, and see that a random history tells
+	go test -tags mutate -count=1 -v -timeout 2h -run 'Mutation$(if $(RUN),s/($(RUN)))' ./dataplane/relay/core ./test/versions
 
 .PHONY: fuzz
 fuzz: ## Let each fuzz test look for new inputs for 20 seconds

@@ -4,15 +4,11 @@
 package apiserver
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -27,6 +23,7 @@ import (
 	connectionsv1alpha1 "github.com/wsproxy/wsproxy/api/connections/v1alpha1"
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
+	"github.com/wsproxy/wsproxy/test/tap"
 )
 
 // lively is a connection that changes.
@@ -90,101 +87,19 @@ func (l *load) run(ctx context.Context, random *rand.Rand) {
 	}
 }
 
-// wire passes the requests of a client on to one of several servers, cuts watches that
-// go on from a version, and takes note of what clients were told.
-type wire struct {
-	hosts []string
-	cut   time.Duration // At most; 0: never.
-
-	mu sync.Mutex
-	// The fields below are guarded by mu. excused says that there is a reason to list.
-	random    *rand.Rand
-	excused   bool
-	lists     int
-	resumes   int
-	expired   int
-	inexcused []string
-}
+// anyOf passes each request of alice on to one of several servers.
+type anyOf []string
 
 // RoundTrip implements http.RoundTripper.
-func (w *wire) RoundTrip(request *http.Request) (*http.Response, error) {
-	query := request.URL.Query()
-	goesOn := query.Get("watch") != "" && query.Get("sendInitialEvents") != "true"
-	w.mu.Lock()
-	host := w.hosts[w.random.IntN(len(w.hosts))]
-	if goesOn {
-		w.resumes++
-	} else {
-		if w.lists++; w.lists > 1 && !w.excused {
-			w.inexcused = append(w.inexcused, request.URL.RawQuery)
-		}
-		w.excused = false
-	}
-	w.mu.Unlock()
-	ctx, cut := context.WithCancel(request.Context())
-	request = request.Clone(ctx)
-	request.Header.Set("X-Test-User", "alice")
-	if target, err := url.Parse(host); err == nil && host != "" {
-		request.URL.Host, request.URL.Scheme, request.Host = target.Host, target.Scheme, target.Host
-	}
-	response, err := http.DefaultTransport.RoundTrip(request)
+func (hosts anyOf) RoundTrip(request *http.Request) (*http.Response, error) {
+	target, err := url.Parse(hosts[rand.IntN(len(hosts))])
 	if err != nil {
-		cut()
 		return nil, err
 	}
-	w.note(response.StatusCode >= 400, response.StatusCode == http.StatusGone)
-	body := &noting{ReadCloser: response.Body, wire: w, cut: cut}
-	if goesOn {
-		body.cutSoon()
-	}
-	response.Body = body
-	return response, nil
-}
-
-func (w *wire) note(excuse, expired bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.excused = w.excused || excuse
-	if expired {
-		w.expired++
-	}
-}
-
-// noting reads along for the errors that end watches.
-type noting struct {
-	io.ReadCloser
-	wire *wire
-	cut  context.CancelFunc
-}
-
-// cutSoon cuts a watch that can be resumed.
-func (n *noting) cutSoon() {
-	n.wire.mu.Lock()
-	defer n.wire.mu.Unlock()
-	if n.wire.cut > 0 {
-		time.AfterFunc(time.Duration(n.wire.random.Int64N(int64(n.wire.cut))), n.cut)
-	}
-}
-
-// Close implements io.Closer.
-func (n *noting) Close() error {
-	n.cut()
-	return n.ReadCloser.Close()
-}
-
-// Read implements io.Reader.
-func (n *noting) Read(p []byte) (int, error) {
-	k, err := n.ReadCloser.Read(p)
-	if bytes.Contains(p[:k], []byte(`"type":"ERROR"`)) {
-		n.wire.note(true, bytes.Contains(p[:k], []byte(`"code":410`)))
-	}
-	if bytes.Contains(p[:k], []byte(initialEnded)) {
-		n.cutSoon()
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF // That is what a server that is gone looks like.
-	}
-	return k, err
+	request = request.Clone(request.Context())
+	request.Header.Set("X-Test-User", "alice")
+	request.URL.Host, request.URL.Scheme, request.Host = target.Host, target.Scheme, target.Host
+	return http.DefaultTransport.RoundTrip(request)
 }
 
 // informer is one of client-go.
@@ -252,8 +167,8 @@ func settle(t *testing.T, i cache.SharedIndexInformer, loads []*load) {
 func TestInformersSeeWhatIsThroughChurn(t *testing.T) {
 	r := newRoom(t)
 	second := r.replica()
-	web := &wire{hosts: []string{r.url, second}, cut: time.Second, random: rand.New(rand.NewPCG(1, 1))}
-	steady := &wire{hosts: []string{r.url}, random: rand.New(rand.NewPCG(2, 1))}
+	cut := tap.New(tap.Options{Next: anyOf{r.url, second}, CutAtLeast: time.Second, CutAfter: 2 * time.Second})
+	steady := tap.New(tap.Options{Next: anyOf{r.url}})
 	var loads []*load
 	seed := uint64(0)
 	begin := func(name string) (p *pod, stop context.CancelFunc, stopped *sync.WaitGroup) {
@@ -269,7 +184,7 @@ func TestInformersSeeWhatIsThroughChurn(t *testing.T) {
 	}
 	_, stopA, a := begin("echo-a")
 	b, stopB, bEnds := begin("echo-b")
-	many := informer(t, &rest.Config{Host: "http://many", Transport: web, QPS: -1}, "")
+	many := informer(t, &rest.Config{Host: "http://many", Transport: cut, QPS: -1}, "")
 	one := informer(t, &rest.Config{Host: "http://one", Transport: steady, QPS: -1}, "shop")
 	if !cache.WaitForCacheSync(t.Context().Done(), many.HasSynced, one.HasSynced) {
 		t.Fatal("not synced")
@@ -314,12 +229,11 @@ func TestInformersSeeWhatIsThroughChurn(t *testing.T) {
 	for _, l := range loads {
 		deeds += l.deeds
 	}
-	for what, w := range map[string]*wire{"two replicas": web, "one replica": steady} {
-		w.mu.Lock()
-		t.Logf("%s: %d deeds, %d lists, %d watches, %d times expired", what, deeds, w.lists, w.resumes, w.expired)
-		if len(w.inexcused) > 0 {
-			t.Errorf("%s: listed again without need: %s", what, strings.Join(w.inexcused, "; "))
+	for what, through := range map[string]*tap.Tap{"two replicas": cut, "one replica": steady} {
+		seen := through.Report()
+		t.Logf("%s: %d deeds, %v", what, deeds, seen)
+		if n := seen.Unexplained(); n > 0 {
+			t.Errorf("%s: listed %d times without need", what, n)
 		}
-		w.mu.Unlock()
 	}
 }

@@ -109,17 +109,29 @@ func TestAListSaysWhichPodIsSilentAndItsClientsNoticeNothing(t *testing.T) {
 	})
 }
 
-func TestAPIResourcesAsksNoPod(t *testing.T) {
+func TestAPIResourcesAsksNoPodAndWatchesEndWhereNoPodAnswers(t *testing.T) {
 	r := newRoom(t, "e2e-discovery", 1)
 	r.proxy("echo", nil)
 	pods := r.everyDataPlanePod()
+	watched := administrator(t).begins(t, r.namespace)
 	before := quickest(t)
 	var silent []string
 	for _, pod := range pods {
 		stop(t, &pod)
 		silent = append(silent, pod.Namespace+"/"+pod.Name)
 	}
+	stopped := time.Now()
 	after := quickest(t)
+	watched.expires(t)
+	intime(t, stopped, "the end of a watch of a pod that says nothing")
+	for query, code := range map[string]int{fromScratch: http.StatusServiceUnavailable, "watch=1&resourceVersion=" + watched.version: http.StatusGone} {
+		start := time.Now()
+		got := administrator(t).must(t, http.MethodGet, connectionPath(r.namespace)+"?"+query, "")
+		intime(t, start, "a watch of a pod that says nothing")
+		if got.code != code {
+			t.Errorf("?%s is answered with %d, want %d: %s", query, got.code, code, got.body)
+		}
+	}
 	list, _ := administrator(t).lists(t, "/apis/"+connectionsv1alpha1.GroupVersion.String()+"/"+connectionsv1alpha1.ResourceConnections)
 	named := strings.Split(list.Annotations[connectionsv1alpha1.AnnotationUnansweredPods], ",")
 	for _, pod := range silent {
