@@ -81,7 +81,7 @@ func (m mutation) run(t *testing.T) (string, error) {
 			t.Fatal(err)
 		}
 	}
-	arguments := []string{"test", "-count=1", "-overlay", overlay, "-run", "^TestAClientSeesWhatIs$", ".", "-histories=5000", "-first"}
+	arguments := []string{"test", "-count=1", "-timeout=1h", "-overlay", overlay, "-run", "^TestAClientSeesWhatIs$", ".", "-histories=5000", "-first"}
 	out, err := exec.CommandContext(t.Context(), "go", arguments...).CombinedOutput()
 	return string(out), err
 }
