@@ -18,7 +18,7 @@ import (
 )
 
 // What an administrator does with kubectl ws, and what the clients see of it.
-func TestThePluginListsMeasuresSendsAndEnds(t *testing.T) {
+func TestThePluginMeasuresSendsEndsAndTellsWhy(t *testing.T) {
 	r := newRoom(t, "e2e-plugin", 1)
 	echo := r.proxy("echo", func(spec *wsproxyv1alpha1.WebSocketProxySpec) { spec.Settings.RetryDelay = new(int32(250)) })
 	ws := func(t *testing.T, arguments ...string) string {
@@ -47,6 +47,24 @@ func TestThePluginListsMeasuresSendsAndEnds(t *testing.T) {
 			t.Errorf("the client is told %v", err)
 		}
 		r.in(t).listsSoon(nil)
+	})
+	t.Run("why", func(t *testing.T) {
+		conn, name := r.in(t).mute(echo)
+		if out := ws(t, "why", name); !strings.Contains(out, name+" in namespace "+r.namespace+" has not ended.") {
+			t.Error(out)
+		}
+		if err := conn.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(4003, "had enough")); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 30*time.Second, "the end of the connection", func(context.Context) error {
+			out := strings.Join(strings.Fields(ws(t, "why", name)), " ")
+			for _, want := range []string{"has ended.", "By: Client", "Cause: ClientClose: the client closed it", "Code: 4003", `Reason: "had enough"`} {
+				if !strings.Contains(out, want) {
+					return fmt.Errorf("it does not say %q: %s", want, out)
+				}
+			}
+			return nil
+		})
 	})
 	// More than one user may end at once, so the server makes the plugin wait.
 	const many = 300

@@ -23,6 +23,7 @@ import (
 // The resources that are asked for.
 var (
 	Connections = connectionsv1alpha1.GroupVersion.WithResource(connectionsv1alpha1.ResourceConnections)
+	Closed      = connectionsv1alpha1.GroupVersion.WithResource(connectionsv1alpha1.ResourceClosed)
 	Proxies     = wsproxyv1alpha1.GroupVersion.WithResource("websocketproxies")
 )
 
@@ -89,7 +90,7 @@ func Name(argument string) string {
 		return argument
 	}
 	switch strings.TrimSuffix(kind, "."+connectionsv1alpha1.Group) {
-	case "wsc", "websocketconnection", connectionsv1alpha1.ResourceConnections:
+	case "wsc", "websocketconnection", connectionsv1alpha1.ResourceConnections, "cwsc", "closedwebsocketconnection", connectionsv1alpha1.ResourceClosed:
 		return name
 	default:
 		return argument

@@ -42,7 +42,7 @@ func explain(err error) string {
 
 func explainStatus(s metav1.Status) string {
 	switch {
-	case s.Reason == metav1.StatusReasonNotFound && s.Details != nil && isUnknownToServer(s.Details):
+	case isUnknown(&apierrors.StatusError{ErrStatus: s}):
 		return fmt.Sprintf("error: the server doesn't have a resource type %q", s.Details.Kind)
 	case s.Reason == metav1.StatusReasonUnauthorized:
 		return fmt.Sprintf("error: You must be logged in to the server (%s)", s.Message)
@@ -55,15 +55,10 @@ func explainStatus(s metav1.Status) string {
 	}
 }
 
-// isUnknownToServer reports whether it was the path that was not found, and not an
-// object: then no API server has written the answer.
-func isUnknownToServer(d *metav1.StatusDetails) bool {
-	for _, cause := range d.Causes {
-		if cause.Type == metav1.CauseTypeUnexpectedServerResponse {
-			return true
-		}
-	}
-	return false
+// isUnknown reports whether it was the kind of object that was not found, and not one of
+// them: then no API server has written the answer.
+func isUnknown(err error) bool {
+	return apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }
 
 func explainInvalid(d *metav1.StatusDetails) string {
