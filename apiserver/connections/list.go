@@ -93,7 +93,7 @@ func (r reader) page(ctx context.Context, options *internalversion.ListOptions, 
 	}
 	chosen := selectionOf(ctx, options)
 	chosen.also = also
-	query := fleet.Query{Of: r.of, Keep: chosen.keep()}
+	query := fleet.Query{Of: r.of, Keep: chosen.keep(), SourceIP: chosen.sourceIP()}
 	var first clock.Stamp // The version of the first page, where this is another one.
 	var before lack
 	if options != nil {

@@ -182,6 +182,12 @@ func address(text string) string {
 // name returns the only name that is wanted, if there is one.
 func (s selection) name() (string, bool) { return s.fields.RequiresExactMatch(fieldName) }
 
+// sourceIP is the only client's address that is wanted, if there is one; else empty.
+func (s selection) sourceIP() string {
+	ip, _ := s.fields.RequiresExactMatch(fieldSourceIP)
+	return ip
+}
+
 func matches(r fields.Requirement, of fields.Set) bool {
 	return (of[r.Field] == r.Value) == (r.Operator != operators.NotEquals)
 }

@@ -61,7 +61,7 @@ func (s *Storage) Watch(ctx context.Context, options *internalversion.ListOption
 		from = s.fleet.Version()
 		s.fleet.Complete(from)
 	}
-	followed, err := s.fleet.Watch(ctx, chosen.pod, chosen.keep(), from)
+	followed, err := s.fleet.Watch(ctx, fleet.Query{Pods: chosen.pod, Keep: chosen.keep(), SourceIP: chosen.sourceIP()}, from)
 	if err != nil {
 		return nil, apiError(ctx, "", err)
 	}

@@ -44,6 +44,9 @@ type Query struct {
 	Limit int
 	// Keep chooses connections; nil: all. It is called by many goroutines.
 	Keep func(Entry) bool
+	// SourceIP: pods are asked for connections of this client only; empty: of all. Keep
+	// must say so as well, because some do not know what that means.
+	SourceIP string
 	// Clock is a Version: every change up to it is in the list.
 	Clock clock.Stamp
 	// Reach: the pods of which the limit leaves nothing are asked whether they answer,
@@ -202,6 +205,7 @@ func collect(ctx context.Context, q Query, pod *Pod, about *listing) ([]Entry, e
 	if q.Limit > 0 && q.Keep == nil {
 		limit = int32(enough)
 	}
+	about.sourceIP = q.SourceIP
 	var entries []Entry
 	size := 0
 	for c, err := range pod.list(ctx, after, limit, about) {

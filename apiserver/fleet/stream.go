@@ -25,6 +25,8 @@ var errUnfollowed = errors.New("its clock is too far behind")
 // listing is what a list of a pod is told and says apart from connections.
 type listing struct {
 	of Of
+	// sourceIP is of which client; empty: of all.
+	sourceIP string
 	// sent is our clock, past which the pod moves its own; 0: it does not.
 	sent clock.Stamp
 	// process is what runs in the pod, and began where its clock was then; 0: it has
@@ -67,7 +69,7 @@ func (p *Pod) list(ctx context.Context, after string, limit int32, about *listin
 		if about.of == Closed {
 			list = p.client.ListClosed
 		}
-		stream, err := list(ctx, &dataplanev1alpha1.ListRequest{After: after, Limit: limit, Clock: int64(about.sent)}, p.waits())
+		stream, err := list(ctx, &dataplanev1alpha1.ListRequest{After: after, Limit: limit, Clock: int64(about.sent), SourceIp: about.sourceIP}, p.waits())
 		if err != nil {
 			fail(err)
 			return

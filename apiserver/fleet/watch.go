@@ -69,17 +69,17 @@ func (f *Fleet) WaitFor(ctx context.Context, version clock.Stamp) error {
 type Watch struct {
 	hub   *hub
 	merge *merge.Watch[*Pod]
-	keep  func(Entry) bool
+	query Query // for what there is
 	woken chan struct{}
 	ctx   context.Context
 	stop  context.CancelFunc
 }
 
-// Watch follows the pods in a scope from a version on, or, where that is 0, begins with
-// what there is that is to be kept; nil: all. What changes is not chosen. The pods must have been confirmed. It must be stopped. Errors:
+// Watch follows the pods of a query from a version on, or, where that is 0, begins with
+// what there is that it wants. What changes is not chosen. The pods must have been confirmed. It must be stopped. Errors:
 // merge.ErrExpired where it cannot go on from there; *Unanswered where it cannot begin,
 // because a pod is missing; that of ctx.
-func (f *Fleet) Watch(ctx context.Context, scope func(*Pod) bool, keep func(Entry) bool, version clock.Stamp) (*Watch, error) {
+func (f *Fleet) Watch(ctx context.Context, query Query, version clock.Stamp) (*Watch, error) {
 	if err := f.Ready(); err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (f *Fleet) Watch(ctx context.Context, scope func(*Pod) bool, keep func(Entr
 			return nil, err
 		}
 	}
-	w, err := f.hub.watch(scope, keep, version) //nolint:contextcheck // Streams of pods serve all who watch: they end with the fleet.
+	w, err := f.hub.watch(query, version) //nolint:contextcheck // Streams of pods serve all who watch: they end with the fleet.
 	if err != nil {
 		return nil, err
 	}
@@ -99,14 +99,14 @@ func (f *Fleet) Watch(ctx context.Context, scope func(*Pod) bool, keep func(Entr
 	return w, nil
 }
 
-func (h *hub) watch(scope func(*Pod) bool, keep func(Entry) bool, version clock.Stamp) (*Watch, error) {
+func (h *hub) watch(query Query, version clock.Stamp) (*Watch, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	w := &Watch{hub: h, keep: keep, woken: make(chan struct{}, 1)}
+	w := &Watch{hub: h, query: query, woken: make(chan struct{}, 1)}
 	if version == 0 {
-		w.merge = h.replica.Begin(scope, w.wake)
+		w.merge = h.replica.Begin(query.Pods, w.wake)
 	} else {
-		resumed, err := h.replica.Resume(version, scope, w.wake)
+		resumed, err := h.replica.Resume(version, query.Pods, w.wake)
 		if err != nil {
 			return nil, err
 		}
@@ -187,12 +187,12 @@ func (w *Watch) join() {
 	joins := w.merge.Joins()
 	w.hub.mu.Unlock()
 	for _, j := range joins {
-		w.hub.running.Go(func() { w.hub.join(w.ctx, j, w.keep) })
+		w.hub.running.Go(func() { w.hub.join(w.ctx, j, w.query) })
 	}
 }
 
 // join asks one pod, and twice where the first answer says so.
-func (h *hub) join(ctx context.Context, j merge.Join[*Pod], keep func(Entry) bool) {
+func (h *hub) join(ctx context.Context, j merge.Join[*Pod], query Query) {
 	select {
 	case h.joining <- struct{}{}:
 		defer func() { <-h.joining }()
@@ -214,7 +214,7 @@ func (h *hub) join(ctx context.Context, j merge.Join[*Pod], keep func(Entry) boo
 		}
 	}
 	about := listing{sent: j.Clock}
-	entries, err := collect(ctx, Query{Keep: keep}, j.Pod, &about)
+	entries, err := collect(ctx, query, j.Pod, &about)
 	connections := make([]*dataplanev1alpha1.Connection, 0, len(entries))
 	for _, e := range entries {
 		connections = append(connections, e.Connection)

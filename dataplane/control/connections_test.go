@@ -22,7 +22,7 @@ import (
 
 // connection remembers how it was disconnected.
 type connection struct {
-	userAgent string
+	userAgent, sourceIP string
 
 	mu      sync.Mutex
 	closing *registry.Disconnect // guarded by mu
@@ -41,7 +41,7 @@ func newVerbose(registry.ID) registry.Connection {
 func (c *connection) Describe(into *dataplanev1alpha1.Connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	into.UserAgent = c.userAgent
+	into.UserAgent, into.SourceIp = c.userAgent, c.sourceIP
 	into.Phase = dataplanev1alpha1.Phase_PHASE_OPEN
 	if c.closing != nil {
 		into.Phase = dataplanev1alpha1.Phase_PHASE_CLOSING
@@ -212,6 +212,50 @@ func TestListStreamsInOrderAndSaysWhatItLeftOut(t *testing.T) {
 		_, err = stream.Recv()
 	}
 	wantCode(t, err, codes.InvalidArgument, "a negative limit")
+}
+
+// Who wants few of many is sent those, and told after a while that it goes on.
+func TestListOfOneClient(t *testing.T) {
+	p := start(t, nil)
+	_, client := plainly(t, p)
+	const all, found = 10_500, 4000
+	var want []string
+	for n := range all {
+		ip := "192.0.2.8"
+		switch n {
+		case 0, found:
+			ip = "192.0.2.7"
+		case all - 1:
+			ip = "::ffff:192.0.2.7"
+		}
+		name := p.registry.Add(func(registry.ID) registry.Connection { return &connection{sourceIP: ip} }).ID().Name()
+		if ip != "192.0.2.8" {
+			want = append(want, name)
+		}
+	}
+	for _, test := range []struct {
+		after       string
+		limit       int32
+		first, last int
+		remaining   int64
+		chunks      int
+	}{
+		{"", 0, 0, 3, 0, 2},
+		{want[0], 0, 1, 3, 0, 2},
+		{want[1], 0, 2, 3, 0, 1},
+		{want[2], 0, 3, 3, 0, 1},
+		{"", 1, 0, 1, all - 1, 1},
+	} {
+		l := list(t, client, &dataplanev1alpha1.ListRequest{After: test.after, Limit: test.limit, SourceIp: "192.0.2.7"})
+		if !slices.Equal(l.names, want[test.first:test.last]) || l.remaining != test.remaining || l.chunks != test.chunks {
+			t.Errorf("after %q with limit %d: %v, %d remaining, %d chunks", test.after, test.limit, l.names, l.remaining, l.chunks)
+		}
+	}
+	stream, err := client.List(t.Context(), &dataplanev1alpha1.ListRequest{SourceIp: "nobody"})
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	wantCode(t, err, codes.InvalidArgument, "an address that is none")
 }
 
 // 500 clients that each sent the longest header must not make a chunk that the

@@ -4,6 +4,8 @@
 package control
 
 import (
+	"net/netip"
+
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -20,6 +22,9 @@ const (
 	// chunkBytes end a chunk early, well below the 4 MiB that gRPC clients take:
 	// headers and paths come from clients and may be long.
 	chunkBytes = 1 << 20
+	// maxPages are looked at for a chunk, so that who wants few of many is told soon that
+	// it goes on: 10,000 connections take some 10 ms.
+	maxPages = 20
 )
 
 // List implements the service.
@@ -45,6 +50,10 @@ func (c *connections) list(r *dataplanev1alpha1.ListRequest, stream grpc.ServerS
 	if r.GetClock() < 0 {
 		return status.Errorf(codes.InvalidArgument, "clock: %d: must not be negative", r.GetClock())
 	}
+	wanted, err := wantedBy(r)
+	if err != nil {
+		return err
+	}
 	began, err := c.begin(clock.Stamp(r.GetClock()))
 	if err != nil {
 		return err
@@ -55,17 +64,16 @@ func (c *connections) list(r *dataplanev1alpha1.ListRequest, stream grpc.ServerS
 		if r.GetLimit() > 0 {
 			size = min(size, left)
 		}
-		chunk := c.chunk(from, after, size)
+		chunk, reached := c.chunk(from, after, size, wanted)
 		chunk.Clock = int64(began)
 		if err := stream.Send(chunk); err != nil {
 			return err
 		}
-		sent := len(chunk.GetConnections())
-		left -= sent
+		left -= len(chunk.GetConnections())
 		if chunk.GetRemaining() == 0 || r.GetLimit() > 0 && left == 0 {
 			return nil
 		}
-		after = chunk.GetConnections()[sent-1].GetName()
+		after = reached
 	}
 }
 
@@ -81,20 +89,44 @@ func (c *connections) begin(sent clock.Stamp) (clock.Stamp, error) {
 	return began, nil
 }
 
-// chunk describes at most size connections after a name, fewer when they are
-// large.
-func (c *connections) chunk(from pages, after string, size int) *dataplanev1alpha1.ListResponse {
-	page, remaining := from(after, size)
-	chunk := &dataplanev1alpha1.ListResponse{PodId: string(c.registry.PodID())}
+// wantedBy returns what decides about a connection. The error is a gRPC status.
+func wantedBy(r *dataplanev1alpha1.ListRequest) (func(*dataplanev1alpha1.Connection) bool, error) {
+	if r.GetSourceIp() == "" {
+		return func(*dataplanev1alpha1.Connection) bool { return true }, nil
+	}
+	want, err := netip.ParseAddr(r.GetSourceIp())
+	if err != nil {
+		return nil, status.Errorf(codes.InvalidArgument, "source_ip: %q: must be an IP address", r.GetSourceIp())
+	}
+	return func(c *dataplanev1alpha1.Connection) bool {
+		is, err := netip.ParseAddr(c.GetSourceIp())
+		return err == nil && is.Unmap() == want.Unmap()
+	}, nil
+}
+
+// chunk describes at most size connections after a name, fewer when they are large or
+// few are wanted. reached is the last name that it looked at.
+func (c *connections) chunk(from pages, after string, size int, wanted func(*dataplanev1alpha1.Connection) bool) (chunk *dataplanev1alpha1.ListResponse, reached string) {
+	chunk, reached = &dataplanev1alpha1.ListResponse{PodId: string(c.registry.PodID())}, after
 	bytes := 0
-	for _, entry := range page {
-		if bytes >= chunkBytes {
+	for range maxPages {
+		page, remaining := from(reached, size)
+		for i, entry := range page {
+			if bytes >= chunkBytes || len(chunk.GetConnections()) == size {
+				chunk.Remaining = int64(remaining + len(page) - i)
+				return chunk, reached
+			}
+			described := entry.Describe()
+			reached = described.GetName()
+			if wanted(described) {
+				bytes += proto.Size(described)
+				chunk.Connections = append(chunk.Connections, described)
+			}
+		}
+		chunk.Remaining = int64(remaining)
+		if remaining == 0 || len(chunk.GetConnections()) == size {
 			break
 		}
-		described := entry.Describe()
-		bytes += proto.Size(described)
-		chunk.Connections = append(chunk.Connections, described)
 	}
-	chunk.Remaining = int64(remaining + len(page) - len(chunk.GetConnections()))
-	return chunk
+	return chunk, reached
 }

@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -384,18 +386,43 @@ func TestAWatchBeginsHoweverLongPodsGoOnTelling(t *testing.T) {
 	r.watch("shop", withState).wantState(want)
 }
 
+// A million connections of others do not have to be told of.
+func TestPodsAreAskedForTheClientThatIsWanted(t *testing.T) {
+	r := newRoom(t)
+	p := newPod("shop", "echo", "echo-a", someUID())
+	s := &slow{pod: p, chunks: 1, every: time.Millisecond}
+	r.run(p, s)
+	const selected = "&fieldSelector=spec.sourceIP=::ffff:192.0.2.7"
+	if got := r.get(path("shop") + "?limit=500" + selected).list(); len(got.Items) > 0 {
+		t.Errorf("lists %v of a pod that does not know what it is asked for", namesOf(got))
+	}
+	r.watch("shop", withState+selected).wantState(nil)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Equal(s.asked, []string{"192.0.2.7", "192.0.2.7"}) {
+		t.Errorf("it was asked for %q", s.asked)
+	}
+}
+
 // slow tells of one connection after the other, each well within the time for an answer.
 type slow struct {
 	dataplanev1alpha1.UnimplementedConnectionsServer
 	pod    *pod
 	chunks int
 	every  time.Duration
+
+	mu sync.Mutex
+	// asked, guarded by mu, are the clients whose connections were asked for.
+	asked []string
 }
 
 func (s *slow) name(n int) string { return fmt.Sprintf("%s-%08d", s.pod.id, n) }
 
 // List implements the service.
 func (s *slow) List(r *dataplanev1alpha1.ListRequest, stream grpc.ServerStreamingServer[dataplanev1alpha1.ListResponse]) error {
+	s.mu.Lock()
+	s.asked = append(s.asked, r.GetSourceIp())
+	s.mu.Unlock()
 	for n := range s.chunks {
 		time.Sleep(s.every)
 		chunk := &dataplanev1alpha1.ListResponse{

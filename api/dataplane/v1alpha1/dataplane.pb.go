@@ -1734,7 +1734,11 @@ type ListRequest struct {
 	// client of its has sent. The pod moves its own past it before it lists, so
 	// that every change up to here is in the list, and every later one has a higher
 	// version. 0: the pod's is not moved.
-	Clock         int64 `protobuf:"varint,3,opt,name=clock,proto3" json:"clock,omitempty"`
+	Clock int64 `protobuf:"varint,3,opt,name=clock,proto3" json:"clock,omitempty"`
+	// Only connections of the client with this IP address, however it is written; empty:
+	// of all. A pod of a version that does not know this lists all. The limit is of those
+	// that are listed.
+	SourceIp      string `protobuf:"bytes,4,opt,name=source_ip,json=sourceIp,proto3" json:"source_ip,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1790,12 +1794,19 @@ func (x *ListRequest) GetClock() int64 {
 	return 0
 }
 
+func (x *ListRequest) GetSourceIp() string {
+	if x != nil {
+		return x.SourceIp
+	}
+	return ""
+}
+
 type ListResponse struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Connections []*Connection          `protobuf:"bytes,1,rep,name=connections,proto3" json:"connections,omitempty"`
 	PodId       string                 `protobuf:"bytes,2,opt,name=pod_id,json=podId,proto3" json:"pod_id,omitempty"`
-	// Names in this pod after the last one of this chunk. Only the last chunk's
-	// says what the limit left out.
+	// Names in this pod after those that were looked at for this chunk. Only the last
+	// chunk's says what the limit left out.
 	Remaining int64 `protobuf:"varint,3,opt,name=remaining,proto3" json:"remaining,omitempty"`
 	// The pod's clock when the list began: every change up to here is in the list.
 	// Later ones may be; they have higher versions. The same in all chunks.
@@ -2497,11 +2508,12 @@ const file_dataplane_v1alpha1_dataplane_proto_rawDesc = "" +
 	"\n" +
 	"connection\x18\x01 \x01(\v2&.wsproxy.dataplane.v1alpha1.ConnectionR\n" +
 	"connection\x12\x15\n" +
-	"\x06pod_id\x18\x02 \x01(\tR\x05podId\"O\n" +
+	"\x06pod_id\x18\x02 \x01(\tR\x05podId\"l\n" +
 	"\vListRequest\x12\x14\n" +
 	"\x05after\x18\x01 \x01(\tR\x05after\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\x05R\x05limit\x12\x14\n" +
-	"\x05clock\x18\x03 \x01(\x03R\x05clock\"\xa3\x01\n" +
+	"\x05clock\x18\x03 \x01(\x03R\x05clock\x12\x1b\n" +
+	"\tsource_ip\x18\x04 \x01(\tR\bsourceIp\"\xa3\x01\n" +
 	"\fListResponse\x12H\n" +
 	"\vconnections\x18\x01 \x03(\v2&.wsproxy.dataplane.v1alpha1.ConnectionR\vconnections\x12\x15\n" +
 	"\x06pod_id\x18\x02 \x01(\tR\x05podId\x12\x1c\n" +
