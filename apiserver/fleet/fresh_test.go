@@ -42,7 +42,7 @@ func TestWhatIsKnownOfThePodsGrowsOld(t *testing.T) {
 func TestWatchesEndWhenWhatIsKnownOfThePodsIsOld(t *testing.T) {
 	f, end := running(t)
 	defer end()
-	w, err := f.Watch(t.Context(), func(*Pod) bool { return false }, nil, 0)
+	w, err := f.Watch(t.Context(), Query{Pods: func(*Pod) bool { return false }}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
