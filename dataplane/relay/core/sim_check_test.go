@@ -241,8 +241,9 @@ func (s *sim) checkCause() {
 	}
 }
 
-// simTogether is how many connections are opened in one moment to see them go apart:
-// so many that of legs with a pace of their own never only a few differ, by chance.
+// simTogether is how many connections are opened in one moment to see them go apart.
+// Their paces are 256, so that by chance five of them have the same one in one of
+// 23,000 cases, and nine of them in one of 10^11.
 const simTogether = 32
 
 // checkSpread holds for connections that are opened in the same moment, and fall
@@ -263,7 +264,7 @@ func (s *sim) checkSpread() {
 			}
 		}
 		for due, n := range together {
-			if n > simTogether/4 {
+			if n > 2*8 { // legs
 				s.fault(PingsSpread, "%d of %d legs that %s together are pinged together, after %v", n, 2*simTogether, what, due.Sub(fell))
 			}
 		}
