@@ -131,9 +131,10 @@ func (c *cluster) plugin(t *testing.T) {
 		}
 	})
 	t.Run("completes names", func(t *testing.T) {
-		out, _, err := c.ws(t, "__complete", "send", "-n", "plugin", b.names()[0][:10])
+		// This is what a shell asks kubectl for, and kubectl asks what is called kubectl_complete-ws.
+		out, errOut, err := c.runWithPlugin(t, "__complete", "ws", "send", "-n", "plugin", b.names()[0][:10])
 		if err != nil || strings.Count(out, b.names()[0][:10]) != 50 {
-			t.Errorf("%v\n%.500s", err, out)
+			t.Errorf("%v\n%.500s%.500s", err, out, errOut)
 		}
 	})
 }
@@ -141,10 +142,20 @@ func (c *cluster) plugin(t *testing.T) {
 // ws runs the plugin as kubectl does.
 func (c *cluster) ws(t *testing.T, arguments ...string) (out, errOut string, err error) {
 	t.Helper()
+	return c.runWithPlugin(t, append([]string{"ws"}, arguments...)...)
+}
+
+// runWithPlugin runs kubectl where it finds the plugin, and what completes its names.
+func (c *cluster) runWithPlugin(t *testing.T, arguments ...string) (out, errOut string, err error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	command := exec.CommandContext(ctx, filepath.Join(c.assets, "kubectl"), append([]string{"ws"}, arguments...)...)
-	command.Env = append(os.Environ(), "KUBECONFIG="+c.kubeconfig, "PATH="+c.dir+":"+os.Getenv("PATH"))
+	completing, err := filepath.Abs("../../hack/krew")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(ctx, filepath.Join(c.assets, "kubectl"), arguments...)
+	command.Env = append(os.Environ(), "KUBECONFIG="+c.kubeconfig, "PATH="+c.dir+":"+completing+":"+os.Getenv("PATH"))
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
 	err = command.Run()

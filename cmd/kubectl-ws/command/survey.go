@@ -25,8 +25,8 @@ type survey struct {
 	namespace string
 	now       func() time.Time
 	meter     rates.Meter
-	// trim, where there is one, gives up the rows that will not be shown, page by page,
-	// so that a fleet need not fit into memory.
+	// trim, where there is one, gives up the rows that will not be shown, page by page: of
+	// a fleet only the counters need to fit into memory.
 	trim func([]row) []row
 }
 
