@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -135,7 +136,12 @@ func (d *disconnect) targets(ctx context.Context, asking *client.Client, namespa
 		for _, object := range page.Items {
 			targets = append(targets, target{object.GetNamespace(), object.GetName()})
 		}
-		silent = append(silent, client.Unanswered(page)...)
+		// A page names those of the pages before it, too.
+		for _, pod := range client.Unanswered(page) {
+			if !slices.Contains(silent, pod) {
+				silent = append(silent, pod)
+			}
+		}
 		return nil
 	})
 	return targets, silent, err
@@ -161,7 +167,7 @@ func (d *disconnect) conclude(ctx context.Context, b *bulk, wanted int, silent [
 		return fmt.Errorf("%d data-plane pods did not answer, so their connections are not among these: %s", len(silent), strings.Join(silent, ", "))
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case b.report.failed+b.report.left() > 0:
+	case b.report.failed+b.report.left() > 0 || b.report.unprinted:
 		return errSaid
 	}
 	return nil

@@ -98,9 +98,19 @@ func TestDisconnectWaitsWhereTheServerAsksForIt(t *testing.T) {
 func TestDisconnectFailsWhereItMissesConnections(t *testing.T) {
 	r := newRoom(t)
 	r.connect(2)
+	// Every page says so.
 	r.silent = "shop/chat-1,shop/chat-2"
-	code, out, errOut := r.run("disconnect", "--all")
+	code, out, errOut := r.run("disconnect", "--all", "--chunk-size=1")
 	if code != 1 || strings.Count(out, "\n") != 2 || !strings.HasSuffix(errOut, "2 of 2 connections disconnected\nerror: 2 data-plane pods did not answer, so their connections are not among these: shop/chat-1, shop/chat-2\n") {
+		t.Errorf("%d\n%s%s", code, out, errOut)
+	}
+}
+
+func TestDisconnectFailsWhereItCannotPrint(t *testing.T) {
+	r := newRoom(t)
+	r.connect(1)
+	code, out, errOut := r.run("disconnect", "pod-0000", "-o", "jsonpath={.nothing}", "--allow-missing-template-keys=false")
+	if code != 1 || out != "" || !strings.Contains(errOut, "error: ") || !strings.Contains(errOut, "nothing is not found") {
 		t.Errorf("%d\n%s%s", code, out, errOut)
 	}
 }

@@ -28,6 +28,8 @@ type report struct {
 	// What follows is guarded by mu while it goes on.
 	ended, gone, closing, failed int
 	note                         string
+	// unprinted: one of those that end could not be printed.
+	unprinted bool
 }
 
 func newReport(streams genericiooptions.IOStreams, printer printers.ResourcePrinter, total int) *report {
@@ -35,10 +37,14 @@ func newReport(streams genericiooptions.IOStreams, printer printers.ResourcePrin
 	return &report{streams: streams, printer: printer, total: total, terminal: terminal && total > 1}
 }
 
-// done says that a connection ends. The error is one of printing.
-func (r *report) done(object *unstructured.Unstructured) error {
-	var err error
-	r.step(&r.ended, func() { err = r.printer.PrintObj(object, r.streams.Out) })
+// done says that a connection ends. The error is one of printing, and has been reported.
+func (r *report) done(object *unstructured.Unstructured) (err error) {
+	r.step(&r.ended, func() {
+		if err = r.printer.PrintObj(object, r.streams.Out); err != nil {
+			r.unprinted = true
+			fmt.Fprintln(r.streams.ErrOut, explain(err))
+		}
+	})
 	return err
 }
 

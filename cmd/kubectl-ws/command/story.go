@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/cli-runtime/pkg/printers"
 
 	connectionsv1alpha1 "github.com/wsproxy/wsproxy/api/connections/v1alpha1"
 )
@@ -124,7 +125,8 @@ func paragraph(namespace, name, state string, lines [][2]string) string {
 	fmt.Fprintf(&text, "Connection %s in namespace %s %s.\n\n", name, namespace, state)
 	columns := tabwriter.NewWriter(&text, 0, 8, 2, ' ', 0)
 	for _, line := range lines {
-		fmt.Fprintf(columns, "%s:\t%s\n", line[0], line[1])
+		// What pods and upstreams say may be meant for the terminal.
+		fmt.Fprintf(columns, "%s:\t%s\n", line[0], printers.EscapeTerminal(line[1]))
 	}
 	columns.Flush()
 	return text.String()

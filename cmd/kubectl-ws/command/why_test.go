@@ -82,7 +82,7 @@ func TestWhyExplainsCausesAndCodes(t *testing.T) {
 	}{
 		{connectionsv1alpha1.CauseClientLost, 1006, []string{"Cause:          ClientLost: the client left", "Code:           1006, there was no close frame\n"}},
 		{connectionsv1alpha1.CauseDrained, 1012, []string{"Cause:          Drained: its pod went away", "Code:           1012, service restart\n"}},
-		{"Eclipse", 4999, []string{"Cause:          Eclipse\n", "Code:           4999\n"}},
+		{"Eclipse\x1b[2J", 4999, []string{"Cause:          Eclipse^[[2J\n", "Code:           4999\n"}},
 	} {
 		c := closedConnection()
 		c.Status.Cause, c.Status.Code, c.Status.CloseFrameCutOff, c.Status.Reason = test.cause, test.code, true, ""
