@@ -22,10 +22,11 @@ type connection struct {
 	since          time.Time
 	// closing tells the registry, as a connection of the relay does.
 	closing func()
-	// then is called, if it is there, when the connection is disconnected.
-	then func()
 
-	mu           sync.Mutex
+	mu sync.Mutex
+	// What follows is guarded by mu. then is called, if it is there, when the connection
+	// is disconnected.
+	then         func()
 	closingSince time.Time
 	disconnects  []registry.Disconnect
 	sent         []registry.Send
@@ -62,6 +63,13 @@ func (c *connection) Disconnect(how registry.Disconnect) error {
 		go c.then()
 	}
 	return nil
+}
+
+// whenDisconnected calls then when the connection is disconnected.
+func (c *connection) whenDisconnected(then func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.then = then
 }
 
 // Send implements registry.Connection.

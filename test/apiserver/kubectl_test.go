@@ -48,7 +48,7 @@ func TestKubectl(t *testing.T) {
 		name := want[7]
 		for _, p := range []*pod{a, b} {
 			if gone := p.connections[name]; gone != nil {
-				gone.then = func() { p.registry.Remove(p.entries[name]) }
+				gone.whenDisconnected(func() { p.close(name) })
 			}
 		}
 		if out := c.kubectl("delete", "wsc", "-n", "shop", name); !strings.Contains(out, name) {
@@ -154,7 +154,8 @@ func (c *cluster) watch(t *testing.T) {
 	go wait("--for=delete")
 	go wait("--for=jsonpath={.status.phase}=Closing")
 	eventually(t, "the informer sees them", func() bool { return len(i.GetStore().List()) == 3 })
-	p.connections[names[0]].then = func() { time.AfterFunc(5*time.Second, func() { p.close(names[0]) }) }
+	last := p.entries[names[0]]
+	p.connections[names[0]].whenDisconnected(func() { time.AfterFunc(5*time.Second, func() { p.registry.Remove(last) }) })
 	if out := c.kubectl("delete", "wsc", "-n", "churn", names[0]); !strings.Contains(out, names[0]) || strings.Contains(out, "atch") {
 		t.Error(out)
 	}
