@@ -156,6 +156,7 @@ func TestPodsAreCountedAsTheConditionsSeeThem(t *testing.T) {
 		deployment: deployed(func(d *appsv1.Deployment) {
 			d.Status = appsv1.DeploymentStatus{ObservedGeneration: 3, Replicas: 2, UpdatedReplicas: 2}
 		}),
+		observed: true,
 	}
 	w.pods = append(w.pods,
 		observedPod{name: "starting"},
@@ -176,8 +177,27 @@ func TestPodsAreCountedAsTheConditionsSeeThem(t *testing.T) {
 	}
 }
 
+// A phase that fails before the pods are looked at says nothing of them: they serve
+// as before.
+func TestPodsThatWereNotLookedAtAreNotGone(t *testing.T) {
+	want := wsproxyv1alpha1.WebSocketProxyStatus{
+		Replicas: 3, ReadyReplicas: 2, Connections: 7,
+		Dataplane: wsproxyv1alpha1.DataplaneStatus{Pods: 3, Programmed: 2, Draining: 1, ConfigVersion: "7"},
+	}
+	got := want
+	w := &work{proxy: &wsproxyv1alpha1.WebSocketProxy{}, now: time.Now(), failure: errors.New("quota exceeded")}
+	fill(&got, w)
+	(&Reconciler{}).count(&got, w)
+	if got.Replicas != want.Replicas || got.ReadyReplicas != want.ReadyReplicas || got.Connections != want.Connections || got.Dataplane != want.Dataplane {
+		t.Errorf("%d of %d pods are ready with %d connections, %+v", got.ReadyReplicas, got.Replicas, got.Connections, got.Dataplane)
+	}
+	if c := meta.FindStatusCondition(got.Conditions, wsproxyv1alpha1.ConditionProgrammed); c.Reason != wsproxyv1alpha1.ReasonApplyFailed {
+		t.Errorf("Programmed is %+v", c)
+	}
+}
+
 func TestNoPodMakesTheSumOfConnectionsAbsurd(t *testing.T) {
-	w := &work{now: time.Now(), pods: pods(push.Pod{Connections: math.MaxInt64}, push.Pod{Connections: math.MaxInt64}, push.Pod{Connections: -7}, push.Pod{Connections: 5})}
+	w := &work{now: time.Now(), observed: true, pods: pods(push.Pod{Connections: math.MaxInt64}, push.Pod{Connections: math.MaxInt64}, push.Pod{Connections: -7}, push.Pod{Connections: 5})}
 	status := &wsproxyv1alpha1.WebSocketProxyStatus{}
 	if (&Reconciler{}).count(status, w); status.Connections != 2*maxConnections+5 {
 		t.Errorf("%d connections", status.Connections)

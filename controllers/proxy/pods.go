@@ -82,6 +82,7 @@ func (r *Reconciler) push(_ context.Context, w *work) error {
 	for i := range w.pods {
 		w.pods[i].pushed = known[w.pods[i].uid]
 	}
+	w.observed = true
 	return nil
 }
 

@@ -89,10 +89,9 @@ func fill(status *wsproxyv1alpha1.WebSocketProxyStatus, w *work) {
 		meta.RemoveStatusCondition(&status.Conditions, wsproxyv1alpha1.ConditionStalled)
 	}
 	status.Selector = objects.Selector(w.proxy.Name)
-	// Not those that the Deployment says: it says them a moment later than the pods
-	// do, and Programmed, which speaks of the pods, would be True beside 0.
-	status.Replicas, status.ReadyReplicas = w.staying(), int32(len(w.readyPods())) // #nosec G115 -- at most some thousands.
-	status.Dataplane = dataplane(w)
+	if w.observed {
+		countPods(status, w)
+	}
 	// What is held goes on with the class, the address and the settings that it
 	// had, so these say what they said.
 	if w.held() || w.failure != nil {
@@ -106,6 +105,17 @@ func fill(status *wsproxyv1alpha1.WebSocketProxyStatus, w *work) {
 	status.EffectiveSettings = new(w.proxy.Spec.Settings.Effective(w.class))
 	status.EffectiveLimits = w.proxy.Spec.Limits.Effective(w.class)
 	status.EffectiveDrain = new(w.proxy.Spec.Drain.Effective(w.class))
+}
+
+// countPods is for pods that were looked at. Where a phase before that failed, the
+// status says what it said: that pods which serve clients were gone would be
+// believed by autoscalers, and by the admission policies, which warn of nothing
+// where there are no pods.
+func countPods(status *wsproxyv1alpha1.WebSocketProxyStatus, w *work) {
+	// Not those that the Deployment says: it says them a moment later than the pods
+	// do, and Programmed, which speaks of the pods, would be True beside 0.
+	status.Replicas, status.ReadyReplicas = w.staying(), int32(len(w.readyPods())) // #nosec G115 -- at most some thousands.
+	status.Dataplane = dataplane(w)
 }
 
 func dataplane(w *work) wsproxyv1alpha1.DataplaneStatus {
@@ -136,7 +146,7 @@ const maxConnections = 1 << 40
 // count refreshes the number of connections, which changes all the time and must
 // not make the status do so, and says whether it did.
 func (r *Reconciler) count(status *wsproxyv1alpha1.WebSocketProxyStatus, w *work) bool {
-	if r.starting(w) {
+	if !w.observed || r.starting(w) {
 		return false
 	}
 	var connections int64

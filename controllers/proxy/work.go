@@ -53,6 +53,8 @@ type work struct {
 	// need not be.
 	waiting *verdict
 	pods    []observedPod
+	// observed: the pods, and what they answered, are known.
+	observed bool
 
 	// failure ended the phases early.
 	failure error
