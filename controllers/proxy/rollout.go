@@ -72,12 +72,16 @@ func (r *Reconciler) rollOut(ctx context.Context, w *work, desired *appsv1ac.Dep
 }
 
 // turn says why a proxy has to wait before it replaces its pods; nil where it may,
-// and is counted among those that do. Who changed its own spec must not wait.
+// and is counted among those that do. Who changed its own spec must not wait. A proxy
+// whose pods are among those that do not become ready has nothing to lose, and may be
+// what is healed: by an operator that makes another template of the same.
 func (r *Reconciler) turn(w *work, desired *appsv1ac.DeploymentApplyConfiguration, all []appsv1.Deployment, must bool) *verdict {
 	same := func(d *appsv1.Deployment) bool {
 		return d.Annotations[objects.AnnotationSharedTemplate] == desired.Annotations[objects.AnnotationSharedTemplate]
 	}
-	if failed := rollout.Failed(all, same); failed > 0 && !must {
+	_, givenUp := rollout.GivenUp(w.deployment)
+	given := givenUp && same(w.deployment)
+	if failed := rollout.Failed(all, same); failed > 0 && !must && !given {
 		return &verdict{wsproxyv1alpha1.ReasonRolloutStopped, fmt.Sprintf("waits to replace its pods: the new pods of %d proxies "+
 			"that were given the same image and podTemplate do not become ready, so no further proxy is given them", failed)}
 	}
