@@ -129,7 +129,7 @@ func reasonOf(err error) handshake.Reason {
 		return handshake.ReasonUpstreamMalformed
 	case errors.Is(err, handshake.ErrBadHead):
 		return handshake.ReasonMalformed
-	case attempt != nil && attempt.Stage == StageTLS:
+	case attempt != nil && (attempt.Stage == StageTLS || isPeersWord(attempt.Err)):
 		return handshake.ReasonUpstreamTLS
 	default:
 		return handshake.ReasonUpstreamUnreachable

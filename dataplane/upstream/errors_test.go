@@ -5,8 +5,10 @@ package upstream
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"syscall"
 	"testing"
@@ -30,6 +32,8 @@ func TestAnswerTellsTheClientLittleAndTheLogWhy(t *testing.T) {
 		{at(StageDial, os.NewSyscallError("socket", syscall.EMFILE)), 503, handshake.ReasonNoDescriptors},
 		{at(StageTLS, errors.New("unknown authority")), 502, handshake.ReasonUpstreamTLS},
 		{at(StageTLS, os.ErrDeadlineExceeded), 504, handshake.ReasonUpstreamTimeout},
+		// With TLS 1.3 a client certificate that is refused is heard of by who reads.
+		{at(StageHandshake, fmt.Errorf("read: %w", &net.OpError{Op: "remote error", Err: tls.AlertError(42)})), 502, handshake.ReasonUpstreamTLS},
 		{at(StageHandshake, reset), 502, handshake.ReasonUpstreamUnreachable},
 		{at(StageHandshake, fmt.Errorf("%w: no HTTP", ErrBadAnswer)), 502, handshake.ReasonUpstreamMalformed},
 		{at(StageHandshake, handshake.ErrBadHead), 502, handshake.ReasonMalformed},
