@@ -79,9 +79,10 @@ func (a *Authority) Pair(t testing.TB, names ...string) tls.Certificate {
 func (a *Authority) Write(t testing.TB, certFile, keyFile string, names ...string) {
 	t.Helper()
 	cert, key := a.Issue(t, names...)
-	for path, content := range map[string][]byte{certFile: cert, keyFile: key} {
-		Replace(t, path, content)
-	}
+	// The certificate, which is read first, comes last: who looks in between where
+	// there was neither finds what he found before.
+	Replace(t, keyFile, key)
+	Replace(t, certFile, cert)
 }
 
 // Replace puts another file in the place of the one at path, if there is one.
