@@ -165,8 +165,7 @@ func classOf(proxy *wsproxyv1alpha1.WebSocketProxy, classes []*wsproxyv1alpha1.W
 	path := field.NewPath("spec", "className")
 	var found *wsproxyv1alpha1.WebSocketProxyClass
 	for _, c := range classes {
-		isDefault := c.Annotations[wsproxyv1alpha1.DefaultClassAnnotation] == "true"
-		if c.Name != proxy.Spec.ClassName && (proxy.Spec.ClassName != "" || !isDefault) {
+		if c.Name != proxy.Spec.ClassName && (proxy.Spec.ClassName != "" || !c.IsDefault()) {
 			continue
 		}
 		if found != nil {

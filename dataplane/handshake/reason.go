@@ -18,7 +18,8 @@ const (
 	// ReasonUnsupportedVersion: it asks for another version of WebSocket (426), or
 	// in one of HTTP that knows no upgrade (505).
 	ReasonUnsupportedVersion Reason = "UnsupportedVersion"
-	// ReasonMalformed: it is no handshake according to RFC 6455 (400).
+	// ReasonMalformed: it is no handshake according to RFC 6455 (400), or nothing that
+	// an upstream can be asked for (502).
 	ReasonMalformed Reason = "Malformed"
 	// ReasonEarlyBytes: the client spoke before it was answered (400).
 	ReasonEarlyBytes Reason = "EarlyBytes"
@@ -34,7 +35,8 @@ const (
 	ReasonNoDescriptors Reason = "NoDescriptors"
 	// ReasonDrained: the process is going away (503).
 	ReasonDrained Reason = "Drained"
-	// ReasonDisconnected: somebody ended the connection before it was open (503).
+	// ReasonDisconnected: somebody ended the connection before it was open (503, or
+	// 499 where a part of the 101 was on its way).
 	ReasonDisconnected Reason = "Disconnected"
 	// ReasonClientLost: the client left before it was answered (499, which nobody
 	// gets to see).
