@@ -245,6 +245,7 @@ func TestListOfOneClient(t *testing.T) {
 		{want[1], 0, 2, 3, 0, 1},
 		{want[2], 0, 3, 3, 0, 1},
 		{"", 1, 0, 1, all - 1, 1},
+		{want[1], 1, 2, 3, 0, 1},
 	} {
 		l := list(t, client, &dataplanev1alpha1.ListRequest{After: test.after, Limit: test.limit, SourceIp: "192.0.2.7"})
 		if !slices.Equal(l.names, want[test.first:test.last]) || l.remaining != test.remaining || l.chunks != test.chunks {

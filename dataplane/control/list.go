@@ -110,7 +110,8 @@ func (c *connections) chunk(from pages, after string, size int, wanted func(*dat
 	chunk, reached = &dataplanev1alpha1.ListResponse{PodId: string(c.registry.PodID())}, after
 	bytes := 0
 	for range maxPages {
-		page, remaining := from(reached, size)
+		// Not of that size: who wants one of many must not have them looked at one by one.
+		page, remaining := from(reached, chunkSize)
 		for i, entry := range page {
 			if bytes >= chunkBytes || len(chunk.GetConnections()) == size {
 				chunk.Remaining = int64(remaining + len(page) - i)
