@@ -158,7 +158,7 @@ func (c *client) read() {
 		}
 		c.version = e.Version
 		c.told["event"]++
-		if c.random.IntN(200) == 0 {
+		if c.random.IntN(16*c.cuts) == 0 {
 			c.told["cut in the middle"]++
 			c.cut()
 			return

@@ -239,8 +239,9 @@ const (
 
 // choose decides what trouble there will be.
 func (w *world) choose() {
+	few := 2 + w.random.IntN(3)
 	for kind := range w.kinds {
-		w.kinds[kind] = w.random.IntN(2) == 0
+		w.kinds[kind] = w.random.IntN(few) == 0
 	}
 	w.pace = []int{10, 25, 100}[w.random.IntN(3)]
 	w.cuts = []int{12, 60, 300}[w.random.IntN(3)]
@@ -273,6 +274,9 @@ func (w *world) trouble() {
 		w.replicas[i].merge.Relisted()
 	case kind == replicaCutOff:
 		w.replicas[i].cutOff(w.between(2 * time.Minute))
+		if len(up) < 6 {
+			w.birth() // Which it will not know of.
+		}
 	}
 }
 
