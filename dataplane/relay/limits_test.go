@@ -78,7 +78,7 @@ func TestLimitsAreAnsweredClearly(t *testing.T) {
 func TestASlowReaderSlowsItsWriterAndLosesNothing(t *testing.T) {
 	backend := startBackend(t)
 	snap := snapshot(backend.url)
-	snap.Settings.ConnectionLostTimeout = 2 // shorter than the stall would be, were it taken for silence
+	snap.Settings.ConnectionLostTimeout = 6 // A ping comes while it is stalled.
 	p := startProxy(t, snap)
 	client := p.dial(nil)
 	up := backend.next(t)
@@ -97,7 +97,7 @@ func TestASlowReaderSlowsItsWriterAndLosesNothing(t *testing.T) {
 	go func() { _, _, _ = client.ReadMessage() }() // answers pings
 	for i := range count {
 		if i == 10 {
-			time.Sleep(1500 * time.Millisecond) // the stall; its length is what is tested
+			time.Sleep(4 * time.Second) // the stall; its length is what is tested
 		}
 		_ = up.SetReadDeadline(time.Now().Add(patience))
 		_, message, err := up.ReadMessage()
