@@ -240,12 +240,12 @@ func TestListOfOneClient(t *testing.T) {
 		remaining   int64
 		chunks      int
 	}{
-		{"", 0, 0, 3, 0, 2},
-		{want[0], 0, 1, 3, 0, 2},
-		{want[1], 0, 2, 3, 0, 1},
+		{"", 0, 0, 3, 0, 6},
+		{want[0], 0, 1, 3, 0, 6},
+		{want[1], 0, 2, 3, 0, 4},
 		{want[2], 0, 3, 3, 0, 1},
 		{"", 1, 0, 1, all - 1, 1},
-		{want[1], 1, 2, 3, 0, 1},
+		{want[1], 1, 2, 3, 0, 4},
 	} {
 		l := list(t, client, &dataplanev1alpha1.ListRequest{After: test.after, Limit: test.limit, SourceIp: "192.0.2.7"})
 		if !slices.Equal(l.names, want[test.first:test.last]) || l.remaining != test.remaining || l.chunks != test.chunks {

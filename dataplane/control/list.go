@@ -22,9 +22,9 @@ const (
 	// chunkBytes end a chunk early, well below the 4 MiB that gRPC clients take:
 	// headers and paths come from clients and may be long.
 	chunkBytes = 1 << 20
-	// maxPages are looked at for a chunk, so that who wants few of many is told soon that
-	// it goes on: 10,000 connections take some 10 ms.
-	maxPages = 20
+	// maxPages of chunkSize are looked at for a chunk, so that who wants few of many is
+	// told soon that it goes on: 2,000 connections take some 2 ms.
+	maxPages = 4
 )
 
 // List implements the service.
