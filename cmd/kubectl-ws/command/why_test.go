@@ -145,6 +145,15 @@ func TestWhyFailsWithWhatIsKnown(t *testing.T) {
 	if got := r.must("why", "pod-0001", "-o", "jsonpath={.status.code}"); got != "4001" {
 		t.Errorf("who may see only those that have ended is told %s", got)
 	}
+	// Whether it is open, who may not see those that are is not told.
+	forbidden := r.refuse
+	r.refuse = func(request *http.Request) *apierrors.StatusError {
+		if err := notThere(request); err != nil {
+			return err
+		}
+		return forbidden(request)
+	}
+	r.fails(`Error from server (NotFound): closedwebsocketconnections.connections.wsproxy.io "pod-0001" not found`, "why", "pod-0001")
 	r.refuse = func(*http.Request) *apierrors.StatusError { return apierrors.NewUnauthorized("Unauthorized") }
 	r.fails("error: You must be logged in to the server (Unauthorized)", "why", "pod-0001")
 	r.fails(`error: unable to match a printer suitable for the output format "wide", allowed formats are: go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,kyaml,name,template,templatefile,yaml`, "why", "pod-0001", "-o", "wide")
