@@ -33,10 +33,13 @@ func (t *trigger) start(ctx context.Context, queue workqueue.TypedRateLimitingIn
 
 // fire is for Authority.OnChange. What comes before the controller runs is
 // dropped: it looks when it starts.
-func (t *trigger) fire(context.Context) {
+func (t *trigger) fire(context.Context) { t.add(t.object) }
+
+// add brings the controller to another object.
+func (t *trigger) add(object types.NamespacedName) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.queue != nil {
-		t.queue.Add(reconcile.Request{NamespacedName: t.object})
+		t.queue.Add(reconcile.Request{NamespacedName: object})
 	}
 }

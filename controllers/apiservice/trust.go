@@ -46,9 +46,12 @@ type Trust struct {
 	Labels map[string]string
 	// FieldOwner of what is written.
 	FieldOwner string
+
+	all trigger // It brings a request without a namespace.
 }
 
-// Reconcile writes the ConfigMap of a namespace, or of all where the request names none.
+// Reconcile writes the ConfigMap of a namespace. A request that names none is for all: it
+// becomes one for each, so that whoever cannot be given theirs is tried again alone.
 func (t *Trust) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	state, err := t.Authority.State()
 	if errors.Is(err, certificates.ErrNotLoaded) {
@@ -59,23 +62,20 @@ func (t *Trust) Reconcile(ctx context.Context, request reconcile.Request) (recon
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	result := reconcile.Result{}
 	if request.Namespace == "" {
-		result.RequeueAfter = trustAgain
-	}
-	var failures []error
-	for namespace, of := range owners {
-		err := t.write(ctx, namespace, of, state.Bundle())
-		if apierrors.IsConflict(err) {
-			result.RequeueAfter = conflictDelay
-			continue
+		for namespace := range owners {
+			t.all.add(types.NamespacedName{Namespace: namespace})
 		}
-		failures = append(failures, err)
+		return reconcile.Result{RequeueAfter: trustAgain}, nil
 	}
-	if err := errors.Join(failures...); err != nil {
-		return reconcile.Result{}, err
+	if len(owners) == 0 {
+		return reconcile.Result{}, nil
 	}
-	return result, nil
+	err = t.write(ctx, request.Namespace, owners[request.Namespace], state.Bundle())
+	if apierrors.IsConflict(err) {
+		return reconcile.Result{RequeueAfter: conflictDelay}, nil
+	}
+	return reconcile.Result{}, err
 }
 
 type ownerReference = metav1ac.OwnerReferenceApplyConfiguration
@@ -142,11 +142,11 @@ func (t *Trust) Trusts(ctx context.Context, bundle []byte) error {
 		return err
 	}
 	var all corev1.ConfigMapList
-	if err := t.Live.List(ctx, &all, client.MatchingLabels(t.Labels)); err != nil {
+	if err := t.Live.List(ctx, &all, client.MatchingLabels(t.Labels), client.MatchingFields{"metadata.name": TrustName}); err != nil {
 		return fmt.Errorf("list ConfigMaps: %w", err)
 	}
 	for i := range all.Items {
-		if c := &all.Items[i]; c.Name == TrustName && len(owners[c.Namespace]) > 0 && c.Data[FileCA] != string(bundle) {
+		if c := &all.Items[i]; len(owners[c.Namespace]) > 0 && c.Data[FileCA] != string(bundle) {
 			return fmt.Errorf("the ConfigMap %s has other authorities", client.ObjectKeyFromObject(c))
 		}
 	}
@@ -156,8 +156,7 @@ func (t *Trust) Trusts(ctx context.Context, bundle []byte) error {
 // SetupWithManager registers the controller with the proxies, as they come and go, and
 // with the authority.
 func (t *Trust) SetupWithManager(m manager.Manager) error {
-	every := &trigger{} // It brings a request without a namespace.
-	t.Authority.OnChange(every.fire)
+	t.Authority.OnChange(t.all.fire)
 	t.Authority.Await(t.Trusts)
 	byNamespace := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
 		return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace()}}}
@@ -170,6 +169,6 @@ func (t *Trust) SetupWithManager(m manager.Manager) error {
 	return builder.ControllerManagedBy(m).
 		Named("apiserver-trust").
 		Watches(&wsproxyv1alpha1.WebSocketProxy{}, byNamespace, builder.WithPredicates(comesOrGoes)).
-		WatchesRawSource(source.Func(every.start)).
+		WatchesRawSource(source.Func(t.all.start)).
 		Complete(t)
 }
