@@ -20,7 +20,13 @@ import (
 // deploy applies what Kubernetes itself runs. It comes after the push, because a
 // change of the settings has nothing to wait for here.
 func (r *Reconciler) deploy(ctx context.Context, w *work) error {
-	if w.held() || w.blocked != nil {
+	switch {
+	case w.blocked != nil:
+		return nil
+	case w.held() && w.deployment != nil:
+		// More clients do not wait until somebody has repaired a class.
+		return r.scale(ctx, w)
+	case w.held():
 		return nil
 	}
 	deployment, err := objects.Deployment(w.proxy, w.class, r.Image)

@@ -92,8 +92,8 @@ func (r *Reconciler) turn(w *work, desired *appsv1ac.DeploymentApplyConfiguratio
 	return nil
 }
 
-// scale gives a Deployment whose template has to wait the number of pods that is
-// wanted. Everything else stays as it was applied last.
+// scale gives a Deployment whose template has to wait, or is not to change, the number
+// of pods that is wanted. Everything else stays as it was applied last.
 func (r *Reconciler) scale(ctx context.Context, w *work) error {
 	wanted := w.proxy.Spec.EffectiveReplicas()
 	if w.deployment.Spec.Replicas != nil && *w.deployment.Spec.Replicas == wanted {

@@ -13,6 +13,10 @@ const (
 	// ReasonAccepted: the client got its 101.
 	ReasonAccepted Reason = "Accepted"
 
+	// ReasonTLS: there was no TLS with the client, which does not trust the
+	// certificate, has no version or cipher in common, or speaks none (400, which only
+	// the last gets to see).
+	ReasonTLS Reason = "TLS"
 	// ReasonNotWebSocket: the request asks for no WebSocket (426).
 	ReasonNotWebSocket Reason = "NotWebSocket"
 	// ReasonUnsupportedVersion: it asks for another version of WebSocket (426), or

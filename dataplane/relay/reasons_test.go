@@ -5,6 +5,7 @@ package relay_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -133,6 +134,43 @@ func TestLogAndMetricsSayWhyAHandshakeFailed(t *testing.T) {
 			p := startTold(t, snap)
 			p.ask(t, test.path, test.header)
 			p.wants(t, test.code, test.reason, test.also...)
+		})
+	}
+}
+
+// A certificate that nobody trusts would keep all clients out, in silence.
+func TestLogAndMetricsTellOfTLSThatFailed(t *testing.T) {
+	for name, test := range map[string]struct {
+		attempt func(t *testing.T, address string)
+		detail  string
+	}{
+		"a client that does not trust us": {func(t *testing.T, address string) {
+			if conn, err := tls.Dial("tcp", address, &tls.Config{MinVersion: tls.VersionTLS12}); err == nil {
+				_ = conn.Close()
+				t.Error("it trusts us")
+			}
+		}, "bad certificate"},
+		"a client that speaks none": {func(t *testing.T, address string) {
+			response, err := http.Get("http://" + address) // #nosec G107 -- the address is the proxy's.
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = response.Body.Close()
+		}, "HTTP"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			snap := snapshot(startBackend(t).url)
+			snap.Listen.Tls = true
+			p := startTold(t, snap)
+			address := strings.TrimPrefix(p.url, "wss://")
+			// One that looks whether there is a listener is none that failed.
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.Close()
+			test.attempt(t, address)
+			p.wants(t, 400, "TLS", test.detail)
 		})
 	}
 }

@@ -114,7 +114,7 @@ func New(options Options) *Server {
 		IdleTimeout:       options.IdleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ConnContext:       connContext,
-		ErrorLog:          errorLog(s.Logger),
+		ErrorLog:          newHTTPLog(s),
 	}
 	return s
 }

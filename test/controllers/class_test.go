@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -123,6 +124,31 @@ func TestAMissingClassKeepsServing(t *testing.T) {
 
 // With one kubectl apply they are there at the same time, and the operator hears of
 // one of them first.
+// Whoever edits a class does not stop the autoscalers of its proxies.
+func TestAProxyThatIsNotAcceptedIsScaled(t *testing.T) {
+	r := newRoom(t)
+	startOperator(t, r.namespace)
+	r.class("gold", func(c *wsproxyv1alpha1.WebSocketProxyClass) { c.Spec.Image = "registry.example/dataplane:gold" })
+	r.serving("echo", 1, func(s *wsproxyv1alpha1.WebSocketProxySpec) { s.ClassName = "gold" })
+	r.patch(get[wsproxyv1alpha1.WebSocketProxy](r, "echo"), `{"spec":{"className":"tin"}}`)
+	r.condition("echo", wsproxyv1alpha1.ConditionAccepted, metav1.ConditionFalse, wsproxyv1alpha1.ReasonClassNotFound)
+	before := get[appsv1.Deployment](r, "echo-wsproxy").Spec
+	for _, wanted := range []int32{3, 0, 2} {
+		r.patch(get[wsproxyv1alpha1.WebSocketProxy](r, "echo"), `{"spec":{"replicas":%d}}`, wanted)
+		r.eventually(func() error {
+			if got := get[appsv1.Deployment](r, "echo-wsproxy").Spec.Replicas; *got != wanted {
+				return fmt.Errorf("%d pods are asked for, want %d", *got, wanted)
+			}
+			return nil
+		})
+	}
+	after := get[appsv1.Deployment](r, "echo-wsproxy").Spec
+	after.Replicas = before.Replicas
+	if !equality.Semantic.DeepEqual(after, before) {
+		t.Errorf("the Deployment is\n%+v, was\n%+v", after, before)
+	}
+}
+
 func TestAClassThatCameWithItsProxyIsNotReportedMissing(t *testing.T) {
 	r := newRoom(t)
 	_, l := r.startLagging(&lag{only: "websocketproxyclasses"})
