@@ -73,13 +73,13 @@ func (l *list) run(command *cobra.Command, arguments []string) error {
 		if err != nil {
 			return err
 		}
-		return l.print(survey, r.withRates())
+		return l.print(survey, r.withRates(), r.missing)
 	default:
 		r, err := survey.look(ctx)
 		if err != nil {
 			return err
 		}
-		return l.print(survey, r.plain())
+		return l.print(survey, r.plain(), r.missing)
 	}
 }
 
@@ -99,12 +99,24 @@ func (l *list) survey(arguments []string) (*survey, error) {
 	return &survey{client: asking, choice: &l.choice, namespace: namespace, now: l.now}, nil
 }
 
-func (l *list) print(s *survey, table *metav1.Table) error {
-	if len(table.Rows) == 0 {
+// print prints the table, and then, as kubectl does, what is missing from it.
+func (l *list) print(s *survey, table *metav1.Table, missing []error) error {
+	if len(table.Rows) == 0 && len(missing) == 0 {
 		fmt.Fprintln(l.streams.ErrOut, l.choice.none(s.namespace))
 		return nil
 	}
-	return l.output.tablePrinter(l.choice.everywhere).PrintObj(table, l.streams.Out)
+	if len(table.Rows) > 0 {
+		if err := l.output.tablePrinter(l.choice.everywhere).PrintObj(table, l.streams.Out); err != nil {
+			return err
+		}
+	}
+	for _, err := range missing {
+		fmt.Fprintln(l.streams.ErrOut, explain(err))
+	}
+	if len(missing) > 0 {
+		return errSaid
+	}
+	return nil
 }
 
 func (l *list) text(table *metav1.Table) (string, error) {

@@ -124,6 +124,21 @@ func TestListFailsAsKubectlDoes(t *testing.T) {
 	r.fails("The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?", "list")
 }
 
+func TestListPrintsThoseOfSeveralThatAreThere(t *testing.T) {
+	r := newRoom(t)
+	r.connect(2)
+	notFound := "Error from server (NotFound): websocketconnections.connections.wsproxy.io \"nobody\" not found\n"
+	for _, flags := range [][]string{nil, {"--rates", "--refresh=500ms"}} {
+		code, out, errOut := r.run(append([]string{"list", "pod-0000", "nobody", "pod-0001"}, flags...)...)
+		if code != 1 || strings.Count(out, "\n") != 3 || errOut != notFound {
+			t.Errorf("%v: %d\n%s%s", flags, code, out, errOut)
+		}
+	}
+	if code, out, errOut := r.run("list", "nobody", "nobody"); code != 1 || out != "" || errOut != notFound+notFound {
+		t.Errorf("of none: %d\n%s%s", code, out, errOut)
+	}
+}
+
 func TestListSaysWhatIsMissing(t *testing.T) {
 	r := newRoom(t)
 	r.connect(3)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -48,6 +49,8 @@ type round struct {
 	connections int
 	rates       rates.Rates
 	measured    bool
+	// missing says of each of several that were named that it is not there.
+	missing []error
 }
 
 // look asks for all of them.
@@ -60,6 +63,10 @@ func (s *survey) look(ctx context.Context) (*round, error) {
 	}
 	for _, name := range s.choice.names {
 		table, err := s.client.Table(ctx, s.namespace, name)
+		if apierrors.IsNotFound(err) && len(s.choice.names) > 1 {
+			r.missing = append(r.missing, err)
+			continue
+		}
 		if err == nil {
 			err = s.add(r, table)
 		}

@@ -83,5 +83,5 @@ func (t *top) run(command *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	return t.print(survey, arrange(r.withRates(), topColumns...))
+	return t.print(survey, arrange(r.withRates(), topColumns...), r.missing)
 }

@@ -67,6 +67,9 @@ func (r *refreshing) run(ctx context.Context, in *session, s *survey, text func(
 			if err != nil {
 				return err
 			}
+			for _, err := range seen.missing {
+				below += explain(err) + "\n"
+			}
 			if err := display.Show(seen.headline(in.now()) + "\n" + in.warnings.lines() + below); err != nil {
 				return err
 			}
