@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -247,10 +248,45 @@ func (c *cluster) kubectl(arguments ...string) string {
 func (c *cluster) try(input string, arguments ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	command := exec.CommandContext(ctx, filepath.Join(c.assets, "kubectl"), append([]string{"--kubeconfig=" + c.kubeconfig, "--cache-dir=" + filepath.Join(c.dir, "cache")}, arguments...)...)
+	command := c.command(ctx, arguments...)
 	command.Stdin = strings.NewReader(input)
 	out, err := command.CombinedOutput()
 	return string(out), err
+}
+
+func (c *cluster) command(ctx context.Context, arguments ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, filepath.Join(c.assets, "kubectl"), append([]string{"--kubeconfig=" + c.kubeconfig, "--cache-dir=" + filepath.Join(c.dir, "cache")}, arguments...)...)
+}
+
+// output is what a program that runs has said so far.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// follow runs kubectl until the test ends.
+func (c *cluster) follow(t *testing.T, arguments ...string) *output {
+	t.Helper()
+	said := &output{}
+	command := c.command(t.Context(), arguments...)
+	command.Stdout, command.Stderr = said, said
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = command.Wait() }) // It was killed when the test's context ended.
+	return said
 }
 
 // pod makes a Pod object of this name whose control port is answered.

@@ -141,29 +141,44 @@ func (c *cluster) watch(t *testing.T) {
 	p := c.pod("churn", "echo", "echo-a", false)
 	names := p.connect(3)
 	i := informer(t, c.config, "churn")
-	seen := make(chan string, 1)
-	go func() {
-		out, err := c.try("", "get", "wsc", "-n", "churn", "-w", "--output-watch-events", "--request-timeout=15s")
-		seen <- fmt.Sprint(out, err)
-	}()
-	waited := make(chan string, 2)
-	wait := func(what string) {
-		out, err := c.try("", "wait", "-n", "churn", "--timeout=60s", what, "wsc/"+names[0])
-		waited <- fmt.Sprint(out, err)
+	said := c.follow(t, "get", "wsc", "-n", "churn", "-w", "--output-watch-events")
+	says := func(line string) {
+		t.Helper()
+		eventually(t, "kubectl get -w says "+line, func() bool { return regexp.MustCompile("(?m)^" + line).MatchString(said.String()) })
 	}
-	go wait("--for=delete")
-	go wait("--for=jsonpath={.status.phase}=Closing")
+	says("EVENT")
+	for _, name := range names {
+		says("ADDED +" + name + " .*Open")
+	}
 	eventually(t, "the informer sees them", func() bool { return len(i.GetStore().List()) == 3 })
+
 	last := p.entries[names[0]]
-	p.connections[names[0]].whenDisconnected(func() { time.AfterFunc(5*time.Second, func() { p.registry.Remove(last) }) })
-	if out := c.kubectl("delete", "wsc", "-n", "churn", names[0]); !strings.Contains(out, names[0]) || strings.Contains(out, "atch") {
-		t.Error(out)
+	met := func(what string) <-chan string {
+		done := make(chan string, 1)
+		go func() {
+			out, err := c.try("", "wait", "-n", "churn", "--timeout=60s", what, "wsc/"+names[0])
+			done <- fmt.Sprint(out, err)
+		}()
+		return done
 	}
-	for range cap(waited) {
-		if out := <-waited; !strings.Contains(out, "condition met") {
-			t.Errorf("kubectl wait: %s", out)
+	closing, gone := met("--for=jsonpath={.status.phase}=Closing"), met("--for=delete")
+	deleted := make(chan string, 1)
+	go func() {
+		out, err := c.try("", "delete", "wsc", "-n", "churn", names[0])
+		deleted <- fmt.Sprint(out, err)
+	}()
+	for _, end := range []struct {
+		what string
+		done <-chan string
+		want string
+	}{{"kubectl wait for Closing", closing, "condition met"}, {"kubectl wait for the end", gone, "condition met"}, {"kubectl delete", deleted, names[0]}} {
+		if out := <-end.done; !strings.Contains(out, end.want) || strings.Contains(out, "atch") {
+			t.Errorf("%s: %s", end.what, out)
 		}
+		p.registry.Remove(last) // It stays in Closing until somebody has seen it so.
 	}
+	says("MODIFIED +" + names[0] + " .*Closing")
+	says("DELETED +" + names[0])
 	p.close(names[1])
 	p.close(names[2])
 
@@ -172,12 +187,6 @@ func (c *cluster) watch(t *testing.T) {
 	defer cancel()
 	loads[0].run(ctx, rand.New(rand.NewPCG(1, 1)))
 	settle(t, i, loads)
-	out := <-seen
-	for _, line := range []string{"EVENT", "ADDED +" + names[0] + " .*Open", "MODIFIED +" + names[0] + " .*Closing", "DELETED +" + names[0]} {
-		if !regexp.MustCompile("(?m)^" + line).MatchString(out) {
-			t.Errorf("kubectl get -w does not say %q:\n%.2000s", line, out)
-		}
-	}
 }
 
 // closed is what kubectl says of those that have ended.
