@@ -11,17 +11,19 @@ import (
 
 func TestWhatIsNotAsPromisedIsSaid(t *testing.T) {
 	for want, change := range map[string]func(*findings){
-		"":                                   func(*findings) {},
-		"CPU in the window, s: 2.00 times":   func(f *findings) { f.windows[0].cpu *= 2 },
-		"PSS at its end, MiB: 1.50 times":    func(f *findings) { f.windows[0].pss = f.windows[0].pss * 3 / 2 },
-		"heap in use, MiB: 1.50 times":       func(f *findings) { f.windows[0].heap = f.windows[0].heap * 3 / 2 },
-		"monitors were not synced 1 times":   func(f *findings) { f.windows[3].failures = 1 },
-		"gone after 20.001s, the promise is": func(f *findings) { f.deletions[0].gone = promised + time.Millisecond },
+		"":                                 func(*findings) {},
+		"CPU in the window, s: 2.00 times": func(f *findings) { f.windows[0].cpu *= 2 },
+		"CPU until then, s: 2.00 times":    func(f *findings) { f.windows[0].start *= 2 },
+		"s: 2.00 times as much with connections, where 1.50": func(f *findings) { f.windows[0].cpu, f.windows[0].other = 2*time.Second, 3*time.Second/2 },
+		"PSS at its end, MiB: 1.50 times":                    func(f *findings) { f.windows[0].pss = f.windows[0].pss * 3 / 2 },
+		"heap in use, MiB: 1.50 times":                       func(f *findings) { f.windows[0].heap = f.windows[0].heap * 3 / 2 },
+		"monitors were not synced 1 times":                   func(f *findings) { f.windows[3].failures = 1 },
+		"gone after 20.001s, the promise is":                 func(f *findings) { f.deletions[0].gone = promised + time.Millisecond },
 	} {
 		f := &findings{options: options{connections: 50_000, growth: 1.2}, deletions: []deletion{{gone: promised}}}
 		for _, own := range []bool{true, false} {
 			for _, n := range []int{50_000, 0} {
-				f.windows = append(f.windows, window{connections: n, ownCredentials: own, start: time.Second, cpu: time.Second, pss: 100, heap: 100})
+				f.windows = append(f.windows, window{connections: n, ownCredentials: own, start: time.Second, cpu: time.Second, otherStart: time.Second, other: time.Second, pss: 100, heap: 100})
 			}
 		}
 		change(f)
@@ -29,7 +31,7 @@ func TestWhatIsNotAsPromisedIsSaid(t *testing.T) {
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("check says %v, want %q", err, want)
 		}
-		if text := f.String(); !strings.Contains(text, "gone after 20.0 s") || !strings.Contains(text, ownAccounts+"false") {
+		if text := f.String(); !strings.Contains(text, "gone after 20.0 s") || !strings.Contains(text, ownAccounts+"=false") {
 			t.Error(text)
 		}
 	}

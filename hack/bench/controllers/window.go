@@ -22,6 +22,8 @@ type window struct {
 	ownCredentials bool
 	// start is its CPU time until the window began, cpu that within.
 	start, cpu time.Duration
+	// The same of kube-scheduler.
+	otherStart, other time.Duration
 	// pss and heap are bytes at the end, heap the least of what was seen: right after
 	// garbage was collected.
 	pss, heap int64
@@ -46,7 +48,7 @@ func (c *cluster) look(ctx context.Context, m *manager, connections int, ownCred
 	if err != nil {
 		return w, err
 	}
-	w.start, w.heap = before.cpu, before.heap
+	w.start, w.otherStart, w.heap = before.cpu, before.other, before.heap
 	var after cost
 	for end := time.Now().Add(c.window); time.Now().Before(end); {
 		if err := sleep(ctx, min(time.Until(end), 5*time.Second)); err != nil {
@@ -57,7 +59,7 @@ func (c *cluster) look(ctx context.Context, m *manager, connections int, ownCred
 		}
 		w.heap = min(w.heap, after.heap)
 	}
-	w.cpu, w.pss, w.failures = after.cpu-before.cpu, after.pss, after.failures
+	w.cpu, w.other, w.pss, w.failures = after.cpu-before.cpu, after.other-before.other, after.pss, after.failures
 	return w, nil
 }
 
