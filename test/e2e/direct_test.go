@@ -8,8 +8,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -18,30 +16,32 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
+
+	"github.com/wsproxy/wsproxy/hack/docs/markdown"
 )
 
 // directFile is a document whose manifests and commands this test runs.
 const directFile = "../../docs/direct-access.md"
 
 func TestDirectAccess(t *testing.T) {
-	text, err := os.ReadFile(directFile)
+	page, err := markdown.Read(directFile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := newRoom(t, "e2e-direct", 1)
-	document := strings.NewReplacer("namespace: shop", "namespace: "+r.namespace, "namespaces/shop/", "namespaces/"+r.namespace+"/").Replace(string(text))
+	here := strings.NewReplacer("namespace: shop", "namespace: "+r.namespace, "namespaces/shop/", "namespaces/"+r.namespace+"/")
 	chat := r.proxy("chat", onePod)
 	conn, name := r.mute(chat)
 	r.trust()
-	r.backend(block(t, document, "yaml"))
+	r.backend(here.Replace(block(t, page, "yaml")))
 
-	setup := block(t, document, "sh")
-	rows := regexp.MustCompile("(?m)^\\| ([^|]+) \\| `(.+)` \\| ([0-9]{3}) \\|$").FindAllStringSubmatch(document, -1)
-	if len(rows) < 10 {
-		t.Fatalf("%s has %d requests", directFile, len(rows))
+	setup := here.Replace(block(t, page, "sh"))
+	requests := page.Tables[0]
+	if len(requests.Rows) < 10 {
+		t.Fatalf("%s has %d requests", directFile, len(requests.Rows))
 	}
-	for _, row := range rows {
-		what, command, code := row[1], strings.ReplaceAll(row[2], "NAME", name), row[3]
+	for _, row := range requests.Rows {
+		what, command, code := row[0], strings.ReplaceAll(here.Replace(markdown.Code(row[1])), "NAME", name), row[2]
 		// The rights of a new account take a moment.
 		eventually(t, 30*time.Second, what, func(context.Context) error {
 			out, err := kubectl(t, "", "-n", r.namespace, "exec", "chat-backend", "--", "/bin/bash", "-euc", setup+command)
@@ -71,15 +71,16 @@ func TestDirectAccess(t *testing.T) {
 	}
 }
 
-// block is the first of a document in that language.
-func block(t *testing.T, document, language string) string {
+// block is the first of a page in that language.
+func block(t *testing.T, page *markdown.Document, language string) string {
 	t.Helper()
-	_, rest, found := strings.Cut(document, "\n```"+language+"\n")
-	content, _, ended := strings.Cut(rest, "\n```\n")
-	if !found || !ended {
-		t.Fatalf("no block of %s", language)
+	for _, b := range page.Blocks {
+		if b.Language == language {
+			return b.Text
+		}
 	}
-	return content + "\n"
+	t.Fatalf("no block of %s", language)
+	return ""
 }
 
 // trust waits for the authority of the API server beside the proxy.

@@ -151,6 +151,24 @@ func (c *mappingTry) refusesTheName() {
 	}
 }
 
+func (c *mappingTry) refusesTheSize() {
+	c.sends(c.messenger, "NAME", c.names[0], "TEXT", strings.Repeat("x", connectionsv1alpha1.MaxMessageBytes+1))
+}
+
+// closesAll ends the connections of a proxy that nothing else uses.
+func (c *mappingTry) closesAll() {
+	for _, end := range []func(){
+		func() { c.sends(c.operator) },
+		func() { c.types(c.operator) },
+	} {
+		conn, _ := c.mute(c.chat)
+		end()
+		if _, _, err := conn.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+			c.t.Errorf("the client is told %v", err)
+		}
+	}
+}
+
 // throttles lets somebody send until it is too much.
 func (c *mappingTry) throttles() {
 	_, name, _ := strings.Cut(c.row.test, "/")

@@ -21,6 +21,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+	"github.com/wsproxy/wsproxy/hack/docs/markdown"
 )
 
 const (
@@ -45,76 +46,41 @@ type mappingRow struct {
 	body string
 }
 
-// span is code in a cell.
-var span = regexp.MustCompile("`([^`]+)`")
+// bodyLink leads from a row to its body.
+var bodyLink = regexp.MustCompile(`\]\(#(apinizer-[^)]+)\)`)
 
 func readMapping(t *testing.T) *mappingDocument {
 	t.Helper()
-	text, err := os.ReadFile(mappingFile)
+	page, err := markdown.Read(mappingFile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := &mappingDocument{bodies: map[string]string{}}
-	var header []string
-	var anchor, previous string
-	var inBody bool
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSuffix(line, "\n")
-		switch {
-		case line == "```json":
-			inBody = true
-		case line == "```":
-			inBody = false
-		case inBody:
-			d.bodies[anchor] += line + "\n"
-		case strings.HasPrefix(line, "#"):
-			anchor = strings.ReplaceAll(strings.ToLower(regexp.MustCompile(`[^A-Za-z0-9 -]`).ReplaceAllString(strings.TrimLeft(line, "# "), "")), " ", "-")
-		case strings.HasPrefix(line, "|---"):
-			if header = cells(previous); header[len(header)-1] != "test" {
-				t.Errorf("a table has the last column %q, want test: %s", header[len(header)-1], previous)
-			}
-		case !strings.HasPrefix(line, "|"):
-			header = nil
-		case header != nil:
-			d.rows = append(d.rows, rowOf(t, header, line))
-		}
-		previous = line
+	for _, block := range page.Blocks {
+		d.bodies[block.Anchor] = block.Text
 	}
-	if len(d.rows) == 0 || inBody {
-		t.Fatalf("%s has no rows, or a body without an end", mappingFile)
+	for _, table := range page.Tables {
+		if last := table.Header[len(table.Header)-1]; last != "test" {
+			t.Errorf("a table has the last column %q, want test: %v", last, table.Header)
+		}
+		for _, cells := range table.Rows {
+			code := func(column string) string {
+				if i := slices.Index(table.Header, column); i >= 0 {
+					return markdown.Code(cells[i])
+				}
+				return ""
+			}
+			row := mappingRow{cells: cells, kubectl: code("kubectl"), http: code("HTTP"), ours: code("our answer"), test: code("test")}
+			if found := bodyLink.FindStringSubmatch(cells[0]); found != nil {
+				row.body = found[1]
+			}
+			d.rows = append(d.rows, row)
+		}
+	}
+	if len(d.rows) == 0 {
+		t.Fatalf("%s has no rows", mappingFile)
 	}
 	return d
-}
-
-func cells(line string) []string {
-	found := strings.Split(strings.Trim(line, "|"), "|")
-	for i := range found {
-		found[i] = strings.TrimSpace(found[i])
-	}
-	return found
-}
-
-func rowOf(t *testing.T, header []string, line string) mappingRow {
-	t.Helper()
-	row := mappingRow{cells: cells(line)}
-	if len(row.cells) != len(header) {
-		t.Fatalf("a row has %d cells, want %d: %s", len(row.cells), len(header), line)
-	}
-	code := func(column string) string {
-		i := slices.Index(header, column)
-		if i < 0 {
-			return ""
-		}
-		if found := span.FindStringSubmatch(row.cells[i]); found != nil {
-			return found[1]
-		}
-		return ""
-	}
-	row.kubectl, row.http, row.ours, row.test = code("kubectl"), code("HTTP"), code("our answer"), code("test")
-	if found := regexp.MustCompile(`\]\(#(apinizer-[^)]+)\)`).FindStringSubmatch(row.cells[0]); found != nil {
-		row.body = found[1]
-	}
-	return row
 }
 
 // mappingTry is a row that is tried.

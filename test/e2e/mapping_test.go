@@ -54,6 +54,20 @@ var mappingTests = map[string]func(*mappingTry){
 	"apinizer/forbidden":            (*mappingTry).forbids,
 	"apinizer/not-found":            (*mappingTry).findsNone,
 
+	"aws/post-to-connection": (*mappingTry).says,
+	"aws/get-connection":     (*mappingTry).gets,
+	"aws/delete-connection":  (*mappingTry).deletes,
+	"aws/gone":               (*mappingTry).findsNone,
+	"aws/forbidden":          (*mappingTry).forbids,
+	"aws/limit-exceeded":     (*mappingTry).throttles,
+	"aws/payload-too-large":  (*mappingTry).refusesTheSize,
+
+	"azure/connection-exists":         (*mappingTry).gets,
+	"azure/connection-does-not-exist": (*mappingTry).findsNone,
+	"azure/close-connection":          (*mappingTry).disconnects,
+	"azure/send-to-connection":        (*mappingTry).says,
+	"azure/close-all-connections":     (*mappingTry).closesAll,
+
 	"bentley/no-content":                (*mappingTry).deletes,
 	"bentley/header-not-found":          (*mappingTry).needsAToken,
 	"bentley/invalid-token":             (*mappingTry).knowsNobody,
