@@ -66,7 +66,7 @@ func TestEveryPageIsInTheIndex(t *testing.T) {
 // Whether a block is run must be what its author meant, and what is quoted from a file
 // must stand there.
 func TestBlocksAreOfAKnownKind(t *testing.T) {
-	known := []string{"sh", "yaml", "go", "console", "text", "json", "promql", "lua"}
+	known := []string{"", "sh", "yaml", "go", "console", "text", "json", "promql", "lua"}
 	for _, page := range pages(t) {
 		for _, b := range read(t, page).Blocks {
 			switch {

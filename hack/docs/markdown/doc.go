@@ -11,7 +11,7 @@
 //	sh       is run by bash
 //	yaml     is shown to the API server, where it has an apiVersion
 //	go       stands in a file: <!-- from: docs/examples/announce/main.go -->
-//	console  is a recording; text and json are what they are
+//	console  is a recording; text, json and others are what they are
 //
 //	<!-- not run: why -->   nothing is done with the next block
 //	<!-- dry run: why -->   kubectl and helm change nothing in it
