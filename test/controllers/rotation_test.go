@@ -39,7 +39,6 @@ func parseAll(t *testing.T, raw []byte) []*x509.Certificate {
 
 func TestTheAuthorityIsReplacedWithoutLosingAPod(t *testing.T) {
 	r := newRoom(t)
-	const day = 24 * time.Hour
 	policy := certificates.Policy{CAValidity: 365 * day, LeafValidity: 364 * day, Overlap: day, Skew: time.Minute}
 	var ahead atomic.Int64 // how far the operator's clock is from the real one
 	options := func(o *controllers.Options) {
@@ -103,7 +102,6 @@ func TestTheAuthorityIsReplacedWithoutLosingAPod(t *testing.T) {
 }
 
 func TestTheNextAuthorityWaitsUntilEverybodyTrustsIt(t *testing.T) {
-	const day = 24 * time.Hour
 	policy := certificates.Policy{CAValidity: 365 * day, LeafValidity: 364 * day, Overlap: day, Skew: time.Minute}
 	// Each makes one of those who must trust it lag, and returns how it catches up.
 	for name, lag := range map[string]func(*room) func(){
