@@ -62,6 +62,8 @@ func settle(t *testing.T) {
 	kubectl(t, "wait", "crd/websocketproxies.wsproxy.io", "crd/websocketproxyclasses.wsproxy.io", "--for=condition=Established", "--timeout=60s")
 	// There is nobody behind it here.
 	kubectl(t, "wait", "apiservice/v1alpha1.connections.wsproxy.io", "--for=condition=Available=False", "--timeout=60s")
+	// Priority and fairness says that there is the level that it names.
+	kubectl(t, "wait", "flowschema/wsproxy-apiserver", "--for=condition=Dangling=False", "--timeout=2m")
 }
 
 func install(t *testing.T, arguments ...string) {
