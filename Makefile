@@ -109,7 +109,7 @@ test: test-unit test-peers test-api test-e2e ## test-unit, test-peers, test-api 
 .PHONY: test-unit
 test-unit: ## Tests without Kubernetes, through real sockets, with the race detector
 	@hack/race
-	CGO_ENABLED=1 SIM_RUNS=500 go test -race -timeout 10m $(run) $(unit_packages)
+	CGO_ENABLED=1 SIM_RUNS=500 go test -race -parallel 8 -timeout 10m $(run) $(unit_packages)
 	$(if $(RUN),,go test -timeout 10m -run '^TestSimulation$$' ./dataplane/relay/core)
 
 .PHONY: test-peers

@@ -25,6 +25,7 @@ func closeWith(t *testing.T, conn *websocket.Conn, code int, reason string) {
 
 // Who closed it, and why, is remembered in the words of log and metrics.
 func TestHowAConnectionEndedIsRemembered(t *testing.T) {
+	t.Parallel()
 	type sides struct {
 		p          *proxy
 		client, up *websocket.Conn
@@ -85,6 +86,7 @@ func TestHowAConnectionEndedIsRemembered(t *testing.T) {
 		}, `Proxy Drained 1012 "the proxy is going away"`},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			backend := startBackend(t)
 			p := startProxy(t, snapshot(backend.url))
 			began := time.Now()

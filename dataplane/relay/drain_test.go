@@ -23,6 +23,7 @@ func echoing(up *websocket.Conn) {
 }
 
 func TestDrainClosesEveryConnectionWith1012(t *testing.T) {
+	t.Parallel()
 	backend := startBackend(t)
 	p := startProxy(t, snapshot(backend.url))
 	var clients []*websocket.Conn
@@ -48,6 +49,7 @@ func TestDrainClosesEveryConnectionWith1012(t *testing.T) {
 
 // The registry tells of every change in its order, however busy the machine is.
 func TestDrainBeginsWithThoseThatWereIdleForLongest(t *testing.T) {
+	t.Parallel()
 	backend := startBackend(t)
 	p := startProxy(t, snapshot(backend.url))
 	const count = 10
@@ -96,6 +98,7 @@ func TestDrainBeginsWithThoseThatWereIdleForLongest(t *testing.T) {
 
 // How far it is can be seen all the time: who is left, and that they are closing.
 func TestTheProgressOfADrainCanBeRead(t *testing.T) {
+	t.Parallel()
 	backend := startBackend(t)
 	p := startProxy(t, snapshot(backend.url))
 	deaf := deafClient(t, p.url)
@@ -139,6 +142,7 @@ func TestTheProgressOfADrainCanBeRead(t *testing.T) {
 }
 
 func TestADrainThatIsCutShortStillSaysGoodbye(t *testing.T) {
+	t.Parallel()
 	backend := startBackend(t)
 	snap := snapshot(backend.url)
 	snap.Drain.TimeoutSeconds = 3600

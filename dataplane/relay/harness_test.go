@@ -55,6 +55,8 @@ func (m overBothDrivers) Run() (code int) {
 	return code
 }
 
+// Those that mostly wait run side by side, after the others: those that measure, that count
+// on being on time, or that need an address of which nobody makes use.
 func TestMain(m *testing.M) {
 	if url := os.Getenv(proxyOnly); url != "" {
 		if err := runProxyOnly(url); err != nil {

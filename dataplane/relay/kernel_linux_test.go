@@ -27,6 +27,20 @@ func unread(t *testing.T, conn net.Conn) (n int) {
 	return n
 }
 
+// littleOnTheWay has the kernel keep little of what is sent to a socket that is to be
+// connected: filling megabytes with small frames takes its time. The sender's buffer
+// grows with the size of a segment, which on loopback is 64 KiB.
+func littleOnTheWay(_, _ string, raw syscall.RawConn) error {
+	var failed error
+	err := raw.Control(func(fd uintptr) {
+		failed = errors.Join(
+			unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 8<<10),
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1400),
+		)
+	})
+	return errors.Join(err, failed)
+}
+
 // leastReceiveBuffer has a socket that is to be connected take as little as possible.
 func leastReceiveBuffer(_, _ string, raw syscall.RawConn) error {
 	var failed error

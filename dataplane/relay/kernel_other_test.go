@@ -21,6 +21,8 @@ func unread(t *testing.T, _ net.Conn) int {
 	return 0
 }
 
+func littleOnTheWay(_, _ string, _ syscall.RawConn) error { return nil }
+
 func leastReceiveBuffer(_, _ string, _ syscall.RawConn) error { return nil }
 
 func leastSendBuffer(t *testing.T, _ net.Conn) bool {

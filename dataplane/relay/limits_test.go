@@ -15,6 +15,7 @@ import (
 )
 
 func TestLimitsAreAnsweredClearly(t *testing.T) {
+	t.Parallel()
 	t.Run("maxConnections", func(t *testing.T) {
 		backend := startBackend(t)
 		snap := snapshot(backend.url)

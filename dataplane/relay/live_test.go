@@ -76,6 +76,7 @@ func talks(t *testing.T, client, up *websocket.Conn) {
 }
 
 func TestConnectionLostTimeoutLoweredFindsASilentUpstreamOfAnOpenConnection(t *testing.T) {
+	t.Parallel()
 	backend := startBackend(t)
 	snap := snapshot(backend.url)
 	snap.Settings.ConnectionLostTimeout = 600
@@ -111,6 +112,7 @@ func TestConnectionLostTimeoutSwitchedOffSparesASilentClientThatWasPinged(t *tes
 }
 
 func TestConnectTimeoutBoundsTheNextAttemptOfAHandshakeThatHasBegun(t *testing.T) {
+	t.Parallel()
 	if goroutines {
 		t.Skip("a connection that has no upstream yet has no driver either")
 	}
@@ -334,6 +336,7 @@ func TestMessagesPerSecondCountsForAnOpenConnection(t *testing.T) {
 }
 
 func TestMaxConnectionAgeEndsAnOpenConnection(t *testing.T) {
+	t.Parallel()
 	backend := startBackend(t)
 	p := startProxy(t, snapshot(backend.url))
 	client := p.dial(nil)

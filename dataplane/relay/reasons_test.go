@@ -4,7 +4,6 @@
 package relay_test
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -196,19 +195,16 @@ func TestLogAndMetricsSayWhichLimitWasReached(t *testing.T) {
 func TestLogAndMetricsTellOfClientsThatWereEndedOrLeft(t *testing.T) {
 	url, accepted := mute(t)
 	p := startTold(t, snapshot(url))
-	waiting := make(chan *http.Response, 1)
-	dial := func(ctx context.Context) {
-		_, response, _ := websocket.DefaultDialer.DialContext(ctx, p.url, nil)
-		waiting <- response
-	}
-	ctx, leave := context.WithCancel(t.Context())
-	go dial(ctx)
+	client, _ := p.proxy.ask("GET / HTTP/1.1\r\nHost: x\r\n" + opening + "\r\n")
 	eventually(t, "its upstream is asked", func() bool { return accepted.Load() == 1 })
-	leave()
-	<-waiting
+	_ = client.Close()
 	p.wants(t, 499, "ClientLost")
 
-	go dial(t.Context())
+	waiting := make(chan *http.Response, 1)
+	go func() {
+		_, response, _ := websocket.DefaultDialer.DialContext(t.Context(), p.url, nil)
+		waiting <- response
+	}()
 	eventually(t, "its upstream is asked", func() bool { return accepted.Load() == 2 })
 	eventually(t, "the other one is gone", func() bool { return p.registry.Len() == 1 })
 	if err := p.only().Disconnect(registry.Disconnect{Code: 4001, Reason: "bye"}); err != nil {

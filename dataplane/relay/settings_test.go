@@ -25,12 +25,11 @@ import (
 func deafClient(t *testing.T, url string) net.Conn {
 	t.Helper()
 	address := strings.TrimPrefix(url, "ws://")
-	conn, err := net.Dial("tcp", address)
+	conn, err := (&net.Dialer{Control: littleOnTheWay}).DialContext(t.Context(), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.(*net.TCPConn).SetReadBuffer(64 << 10) // Filling the megabytes that the kernel grows by takes its time.
 	_, err = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", address)
 	if err != nil {
 		t.Fatal(err)
@@ -43,6 +42,7 @@ func deafClient(t *testing.T, url string) net.Conn {
 }
 
 func TestConnectionLostTimeoutEndsASilentClient(t *testing.T) {
+	t.Parallel()
 	backend := startBackend(t)
 	snap := snapshot(backend.url)
 	snap.Settings.ConnectionLostTimeout = 1
@@ -83,6 +83,7 @@ func TestConnectionLostTimeoutSparesAClientThatAnswersPings(t *testing.T) {
 }
 
 func TestConnectionLostTimeoutOfZeroIsOff(t *testing.T) {
+	t.Parallel()
 	backend := startBackend(t)
 	p := startProxy(t, snapshot(backend.url))
 	client := deafClient(t, p.url)
@@ -95,6 +96,7 @@ func TestConnectionLostTimeoutOfZeroIsOff(t *testing.T) {
 }
 
 func TestConnectionLostTimeoutIsLoweredOnALiveConnection(t *testing.T) {
+	t.Parallel()
 	backend := startBackend(t)
 	snap := snapshot(backend.url)
 	snap.Settings.ConnectionLostTimeout = 600
@@ -106,6 +108,7 @@ func TestConnectionLostTimeoutIsLoweredOnALiveConnection(t *testing.T) {
 }
 
 func TestConnectionLostTimeoutFindsASilentUpstream(t *testing.T) {
+	t.Parallel()
 	backend := startBackend(t)
 	snap := snapshot(backend.url)
 	snap.Settings.ConnectionLostTimeout = 1
@@ -157,6 +160,7 @@ func refusedWith(t *testing.T, p *proxy) *http.Response {
 }
 
 func TestConnectTimeoutBoundsAnAttempt(t *testing.T) {
+	t.Parallel()
 	url, _ := mute(t)
 	snap := snapshot(url)
 	snap.Settings.ConnectTimeout = 1
