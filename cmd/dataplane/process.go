@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-logr/logr"
 
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	"github.com/wsproxy/wsproxy/dataplane/certs"
 	"github.com/wsproxy/wsproxy/dataplane/config"
 	"github.com/wsproxy/wsproxy/dataplane/control"
@@ -130,8 +131,8 @@ func (p *process) wire(hurry context.Context) {
 		}()
 	})
 	p.store.OnChange(func(before, after *config.Config) { // The relay obeys already.
-		p.logger.Info("Configuration applied", "version", after.Snapshot.GetVersion(),
-			"changes", cmp.Or(strings.Join(config.Changes(before, after), "; "), "none"))
+		p.logger.Info("Configuration applied", append(numbered("version", after.Snapshot),
+			"changes", cmp.Or(strings.Join(config.Changes(before, after), "; "), "none"))...)
 	})
 	p.control = control.New(control.Options{
 		Store:    p.store,
@@ -142,6 +143,15 @@ func (p *process) wire(hurry context.Context) {
 		Logger:   p.logger.WithName("control"),
 	})
 	p.probe = probe.NewServer(p.ready, m.Handler())
+}
+
+// numbered is the version of a snapshot for the log. One that was read from a file has
+// none.
+func numbered(key string, snapshot *dataplanev1alpha1.Snapshot) []any {
+	if v := snapshot.GetVersion(); v != 0 {
+		return []any{key, v}
+	}
+	return nil
 }
 
 // acceptWhileDraining is the relay's own time in a pod. Elsewhere nobody waits

@@ -81,10 +81,10 @@ func (p *process) serve(ctx context.Context) error {
 
 func (p *process) logStart() {
 	snapshot := p.store.Current().Snapshot
-	p.logger.Info("Started",
+	p.logger.Info("Started", append(numbered("configVersion", snapshot),
 		"version", version, "podID", p.registry.PodID(),
-		"namespace", snapshot.GetNamespace(), "proxy", snapshot.GetProxy(), "configVersion", snapshot.GetVersion(),
-		"listen", p.trafficListener.Addr().String(), "control", p.controlListener.Addr().String(), "metrics", p.probeListener.Addr().String())
+		"namespace", snapshot.GetNamespace(), "proxy", snapshot.GetProxy(),
+		"listen", p.trafficListener.Addr().String(), "control", p.controlListener.Addr().String(), "metrics", p.probeListener.Addr().String())...)
 }
 
 // logIgnored says what a file says in vain.

@@ -125,7 +125,7 @@ func TestWhatChangedIsLoggedWhereverItComesFrom(t *testing.T) {
 	specified(t, path, plainUpstream)
 	r := launch(t, nowhere, "--config="+path)
 	specified(t, path, plainUpstream+`, settings: {maxRetries: 7}, listen: {paths: [/chat]}, replicas: 3`)
-	r.says(t, `"changes"="settings.maxRetries: 3 -> 7; listen.paths: none -> /chat"`)
+	r.says(t, `"Configuration applied" "changes"="settings.maxRetries: 3 -> 7; listen.paths: none -> /chat"`)
 	r.says(t, `"ignored"=["spec.replicas"]`)
 
 	configuration := dataplanev1alpha1.NewConfigurationClient(r.controlConn(t, insecure.NewCredentials()))

@@ -52,7 +52,7 @@ func (c *changes) field(name string, f protoreflect.FieldDescriptor, before, aft
 		}
 	case f.Message() == nil:
 		if !was.Equal(is) {
-			c.add(name, text(was), text(is))
+			c.add(name, single(name, was), single(name, is))
 		}
 	default:
 		// That it is there says something, even where it says nothing else.
@@ -75,6 +75,15 @@ func presence(has bool) string {
 		return "set"
 	}
 	return "not set"
+}
+
+// single is a value of a field that is neither a list nor a message. A limit of 0 is
+// one that nobody set.
+func single(name string, v protoreflect.Value) string {
+	if strings.HasPrefix(name, "limits.") && v.String() == "0" {
+		return "none"
+	}
+	return text(v)
 }
 
 // text is a value that is neither a list nor a message.

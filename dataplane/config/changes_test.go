@@ -38,6 +38,7 @@ func TestChangesSayWhatWasAndWhatIs(t *testing.T) {
 	}{
 		"nothing":         {func(*dataplanev1alpha1.Snapshot) {}, nil},
 		"a number":        {func(s *dataplanev1alpha1.Snapshot) { s.Settings.MaxRetries = 77 }, []string{fmt.Sprintf("settings.maxRetries: %d -> 77", before.GetSettings().GetMaxRetries())}},
+		"a limit":         {func(s *dataplanev1alpha1.Snapshot) { s.Limits.MaxConnections = 0 }, []string{"limits.maxConnections: 10 -> none"}},
 		"version, digest": {func(s *dataplanev1alpha1.Snapshot) { s.Version, s.Digest = 99, []byte("x") }, nil},
 		"a section": {func(s *dataplanev1alpha1.Snapshot) { s.Upstream.Tls = nil }, []string{
 			"upstream.tls: set -> not set", "upstream.tls.serverName: chat.internal -> none",
