@@ -45,7 +45,7 @@ func (r *Reconciler) observe(ctx context.Context, w *work) error {
 		if !isOf(pod, w.proxy.Name) || pod.Status.Phase != corev1.PodRunning && pod.Status.Phase != corev1.PodPending {
 			continue
 		}
-		observed := observedPod{name: pod.Name, uid: pod.UID, ready: isReady(pod), leaving: pod.DeletionTimestamp != nil}
+		observed := observedPod{name: pod.Name, uid: pod.UID, ready: isReady(pod), leaving: pod.DeletionTimestamp != nil, cost: costOf(pod)}
 		if pod.Status.Phase == corev1.PodRunning && pod.Status.PodIP != "" {
 			observed.target = push.Target{Name: pod.Name, UID: pod.UID, Run: runOf(pod), Address: r.ControlAddress(pod)}
 		}

@@ -67,6 +67,8 @@ type Reconciler struct {
 	configs map[types.NamespacedName]*corev1.ConfigMap
 	// counted is when status.connections was last refreshed.
 	counted map[types.NamespacedName]time.Time
+	// weighed is when the deletion cost of each pod was last written.
+	weighed map[types.NamespacedName]map[types.UID]time.Time
 	// raised are the last raises of the versions of proxies after a restore.
 	raised map[types.NamespacedName]raise
 	// pauses are the last pauses after conflicts, for proxies whose last look ended
@@ -135,6 +137,7 @@ func (r *Reconciler) run(ctx context.Context, w *work) error {
 		r.configure,   // the ConfigMap of the pods, and with it the version
 		r.observe,     // the pods and the Deployment, as they are
 		r.push,        // the configuration, to each pod
+		r.weigh,       // what it costs to delete each pod
 		r.deploy,      // ServiceAccount, Deployment, Service, PodDisruptionBudget
 	} {
 		if err := phase(ctx, w); err != nil {
@@ -177,6 +180,7 @@ func (r *Reconciler) forget(proxy types.NamespacedName) {
 	defer r.mu.Unlock()
 	delete(r.configs, proxy)
 	delete(r.counted, proxy)
+	delete(r.weighed, proxy)
 	delete(r.raised, proxy)
 	delete(r.heard, proxy)
 	delete(r.pauses, proxy)

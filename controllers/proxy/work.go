@@ -75,6 +75,8 @@ type observedPod struct {
 	ready bool
 	// leaving says that the pod drains, or is about to.
 	leaving bool
+	// cost is its deletion cost: what it had of connections when that was written.
+	cost int64
 	// target is where it is pushed to; its Address is empty while it has none.
 	target push.Target
 	pushed push.Pod
