@@ -130,6 +130,7 @@ func (c *cluster) plugin(t *testing.T) {
 			t.Errorf("and sees: %v %s", err, errOut)
 		}
 	})
+	t.Run("rebalances", c.rebalances)
 	t.Run("completes names", func(t *testing.T) {
 		// This is what a shell asks kubectl for, and kubectl asks what is called kubectl_complete-ws.
 		out, errOut, err := c.runWithPlugin(t, "__complete", "ws", "send", "-n", "plugin", b.names()[0][:10])

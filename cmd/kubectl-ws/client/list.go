@@ -101,3 +101,21 @@ func Unanswered(list *unstructured.UnstructuredList) []string {
 	}
 	return strings.Split(pods, ",")
 }
+
+// ProxyNames returns the names of the proxies of a namespace, at most that many.
+func (c *Client) ProxyNames(ctx context.Context, namespace string, limit int64) ([]string, error) {
+	options := metav1.ListOptions{Limit: limit}
+	raw, err := answer(ctx, c.request(http.MethodGet, Proxies, namespace).VersionedParams(&options, metav1.ParameterCodec))
+	if err != nil {
+		return nil, err
+	}
+	list := &metav1.PartialObjectMetadataList{}
+	if err := json.Unmarshal(raw, list); err != nil {
+		return nil, fmt.Errorf("the server's list of proxies: %w", err)
+	}
+	names := make([]string, len(list.Items))
+	for i := range list.Items {
+		names[i] = list.Items[i].Name
+	}
+	return names, nil
+}

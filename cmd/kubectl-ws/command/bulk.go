@@ -29,6 +29,8 @@ type bulk struct {
 	// before its turn is no failure.
 	selected bool
 	report   *report
+	// interval is the least time between two; 0: as fast as the server lets them.
+	interval time.Duration
 
 	mu sync.Mutex
 	// until, guarded by mu, is when the server wants to hear of this user again.
@@ -50,7 +52,11 @@ func (b *bulk) run(ctx context.Context, targets []target) {
 			}
 		})
 	}
-	for _, t := range targets {
+	for i, t := range targets {
+		if i > 0 && b.interval > 0 {
+			// Whoever is interrupted meanwhile sees it below.
+			_ = sleep(ctx, b.interval)
+		}
 		select {
 		case next <- t:
 		case <-ctx.Done():

@@ -50,3 +50,22 @@ func (s *session) completeNames(command *cobra.Command, given []string, begun st
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
+
+// completeProxy suggests names of proxies, for a command that is about one.
+func (s *session) completeProxy(command *cobra.Command, given []string, begun string) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(command.Context(), completionTimeout)
+	defer cancel()
+	namespace, err := s.namespace()
+	if err != nil || len(given) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	asking, err := s.connect()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	names, err := asking.ProxyNames(ctx, namespace, completionPage)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, begun) }), cobra.ShellCompDirectiveNoFileComp
+}

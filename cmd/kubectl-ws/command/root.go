@@ -70,7 +70,7 @@ func newRoot(s *session) *cobra.Command {
 	logging := flag.NewFlagSet("", flag.ContinueOnError)
 	klog.InitFlags(logging)
 	root.PersistentFlags().AddGoFlag(logging.Lookup("v"))
-	root.AddCommand(newList(s), newTop(s), newDisconnect(s), newSend(s), newWhy(s), newSettings(s))
+	root.AddCommand(newList(s), newTop(s), newDisconnect(s), newRebalance(s), newSend(s), newWhy(s), newSettings(s))
 	return root
 }
 

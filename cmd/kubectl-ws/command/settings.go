@@ -34,7 +34,7 @@ func newSettings(s *session) *cobra.Command {
 		Example: `  kubectl ws settings chat
   kubectl ws settings chat -o jsonpath='{.status.effectiveSettings.retryDelay.value}'`,
 		Args:              one("PROXY"),
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: s.completeProxy,
 		RunE:              e.run,
 	}
 	e.output.addFlags(command)
