@@ -4,9 +4,12 @@
 package controllers
 
 import (
+	"maps"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/fields"
@@ -23,17 +26,31 @@ import (
 // anybody's, because any of them may be an upstream, and of Secrets only the
 // metadata are watched. Of the APIServices and of the namespaces it may see its own
 // only, which the API server allows to who asks for that name.
-func CacheOptions(namespace string) cache.Options {
+//
+// namespace is the operator's; watched are those whose proxies it serves, empty: all.
+func CacheOptions(namespace string, watched []string) cache.Options {
 	ours := cache.ByObject{Label: labels.SelectorFromSet(objects.Managed()), Transform: strip}
+	secrets := cache.ByObject{Transform: stripSecret}
+	only := map[string]cache.Config{}
+	for _, name := range watched {
+		only[name] = cache.Config{}
+	}
+	if len(only) > 0 {
+		// Those of the installation are in its own namespace.
+		secrets.Namespaces = maps.Clone(only)
+		secrets.Namespaces[namespace] = cache.Config{}
+	}
 	return cache.Options{
-		DefaultTransform: strip,
+		DefaultNamespaces: only,
+		DefaultTransform:  strip,
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Pod{}:                   {Label: ours.Label, Transform: stripPod},
 			&corev1.ConfigMap{}:             ours,
 			&corev1.ServiceAccount{}:        ours,
 			&appsv1.Deployment{}:            ours,
 			&policyv1.PodDisruptionBudget{}: ours,
-			&corev1.Secret{}:                {Transform: stripSecret},
+			&networkingv1.NetworkPolicy{}:   ours,
+			&corev1.Secret{}:                secrets,
 			&discoveryv1.EndpointSlice{}:    {Transform: stripSlice},
 			apiservice.Object():             {Field: fields.OneTermEqualSelector("metadata.name", apiservice.Name), Transform: strip},
 			&corev1.Namespace{}:             {Field: fields.OneTermEqualSelector("metadata.name", namespace), Transform: strip},

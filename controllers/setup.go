@@ -7,11 +7,13 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -44,10 +46,18 @@ const DefaultMaxConcurrentProxies = 5
 type Options struct {
 	// Namespace of the operator.
 	Namespace string
+	// Watched are the namespaces whose proxies are served, and the manager's cache
+	// holds. Default: all.
+	Watched []string
 	// Image of the data plane where the class names none.
 	Image string
 	// Certificates says how long they live.
 	Certificates certificates.Policy
+	// AuthoritySecret is the name of a Secret of the operator's namespace with an
+	// authority that somebody else keeps. Default: the operator keeps one itself.
+	AuthoritySecret string
+	// NetworkPolicies says whether each proxy has one. Default: none has.
+	NetworkPolicies bool
 	// DefaultClass is the class that comes with the installation. nil: none.
 	DefaultClass defaultclass.Spec
 	// MaxConcurrentProxies is of how many proxies the pods are replaced at a time
@@ -89,15 +99,23 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 		options.MaxConcurrentProxies = DefaultMaxConcurrentProxies
 	}
 	authority := certificates.New(certificates.Options{
-		Client:     m.GetClient(),
-		Live:       m.GetAPIReader(),
-		Secret:     types.NamespacedName{Namespace: options.Namespace, Name: AuthoritySecret},
+		Client: m.GetClient(),
+		Live:   m.GetAPIReader(),
+		Secret: types.NamespacedName{Namespace: options.Namespace, Name: AuthoritySecret},
+		Follow: options.AuthoritySecret,
+		Warn: func(reason, message string) {
+			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: options.Namespace, Name: options.AuthoritySecret}}
+			m.GetEventRecorder("wsproxy-operator").Eventf(secret, nil, corev1.EventTypeWarning, reason, "Reconcile", "%s", message)
+		},
 		Labels:     objects.AuthorityLabels(),
 		FieldOwner: objects.FieldOwner,
 		ClientName: dataplanev1alpha1.ClientOperator,
 		Policy:     options.Certificates,
 		Now:        options.Now,
 	})
+	if err := m.AddReadyzCheck("authority", func(*http.Request) error { return authority.Problem() }); err != nil {
+		return nil, fmt.Errorf("add check of the certificate authority: %w", err)
+	}
 	signals := &proxy.Signals{}
 	pusher := push.New(push.Options{
 		ClientTLS: authority.ClientTLS,
@@ -113,10 +131,14 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 		Secrets:        references.NewReader(m.GetClient(), m.GetAPIReader()),
 		Recorder:       m.GetEventRecorder("wsproxy-operator"),
 		Image:          options.Image,
+		Watched:        options.Watched,
 		Rollouts:       rollout.New(options.MaxConcurrentProxies),
 		Look:           signals.Proxy,
 		ControlAddress: options.ControlAddress,
 		Now:            time.Now,
+	}
+	if options.NetworkPolicies {
+		reconciler.CalledFrom = options.Namespace
 	}
 	authority.OnChange(func(ctx context.Context) {
 		for _, name := range reconciler.All(ctx) {
@@ -184,6 +206,7 @@ func apiserver(m manager.Manager, authority *certificates.Authority, options Opt
 		Client:     m.GetClient(),
 		Live:       m.GetAPIReader(),
 		Authority:  authority,
+		Namespaces: options.Watched,
 		Labels:     objects.APIServerLabels(),
 		FieldOwner: objects.FieldOwner,
 	}

@@ -6,6 +6,7 @@ package connections
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
@@ -50,6 +51,8 @@ type page struct {
 	lacks      lack
 	// unsure says why there may be pods that were not asked; nil: there are none.
 	unsure error
+	// outside is the namespace where that is one of which no pods are known here.
+	outside string
 	// at is the version of the first page.
 	at   clock.Stamp
 	more bool
@@ -61,6 +64,9 @@ func (p *page) meta(ctx context.Context) (meta connectionsv1alpha1.ConnectionLis
 	if p.lacks.count > 0 {
 		meta.Annotations = map[string]string{connectionsv1alpha1.AnnotationUnansweredPods: strings.Join(p.lacks.pods, ",")}
 		warning.AddWarning(ctx, "", p.lacks.String())
+	}
+	if p.outside != "" {
+		warning.AddWarning(ctx, "", fmt.Sprintf("wsproxy is installed for other namespaces than %q: connections are not seen here", p.outside))
 	}
 	if p.unsure != nil {
 		warning.AddWarning(ctx, "", "connections of new data-plane pods may be missing: "+p.unsure.Error())
@@ -123,6 +129,9 @@ func (r reader) page(ctx context.Context, options *internalversion.ListOptions, 
 	page := &page{
 		entries: result.Entries, unanswered: result.Unanswered, lacks: before.with(result.Unanswered),
 		unsure: unsure, at: query.Clock, more: result.More,
+	}
+	if !r.fleet.Covers(chosen.namespace) {
+		page.outside = chosen.namespace
 	}
 	switch {
 	case first == 0 && complete:

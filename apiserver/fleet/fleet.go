@@ -13,10 +13,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
 
@@ -27,6 +24,8 @@ import (
 type Options struct {
 	// Pods reads pods of any namespace.
 	Pods corev1client.PodsGetter
+	// Namespaces are those whose pods are looked at. Default: all.
+	Namespaces []string
 	// ClientDir holds FileClientCert, FileClientKey and FileCA. They are read at
 	// each handshake.
 	ClientDir string
@@ -45,11 +44,13 @@ type Options struct {
 // Fleet is all data-plane pods of the cluster. Any number of goroutines may use
 // it.
 type Fleet struct {
-	options  Options
-	informer cache.SharedIndexInformer
-	synced   cache.InformerSynced
-	looks    looks
-	hub      *hub
+	options Options
+	// informers are one for each of watches, and synced says of each whether it has
+	// told of all pods that there were when it began.
+	informers []cache.SharedIndexInformer
+	synced    []cache.InformerSynced
+	looks     looks
+	hub       *hub
 
 	mu sync.Mutex
 	// The fields below are guarded by mu.
@@ -58,9 +59,9 @@ type Fleet struct {
 	changed chan struct{}
 	// stopped says that Run has ended.
 	stopped bool
-	// seen is the resourceVersion up to which the watch has come; confirmed is when
-	// that was all there was.
-	seen      uint64
+	// seen is the resourceVersion up to which each of watches has come; confirmed is
+	// when that was all there was.
+	seen      map[string]uint64
 	confirmed time.Time
 }
 
@@ -76,61 +77,26 @@ func New(options Options) (*Fleet, error) {
 	if options.Port == 0 {
 		options.Port = dataplanev1alpha1.PortControl
 	}
-	f := &Fleet{options: options, pods: map[types.UID]*Pod{}, changed: make(chan struct{})}
+	f := &Fleet{options: options, pods: map[types.UID]*Pod{}, seen: map[string]uint64{}, changed: make(chan struct{})}
 	f.hub = newHub(options.Timeout)
 	f.looks = looks{list: f.view, queues: map[string]*queue{}}
-	f.informer = cache.NewSharedIndexInformerWithOptions(listWatch(options.Pods, f.hub.relisted), &corev1.Pod{}, cache.SharedIndexInformerOptions{})
-	if err := f.informer.SetTransform(strip); err != nil {
-		return nil, err
+	for _, namespace := range f.watches() {
+		if err := f.follow(namespace); err != nil {
+			return nil, err
+		}
 	}
-	registration, err := f.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(object any) { f.set(object) },
-		UpdateFunc: func(old, object any) { f.replace(old, object) },
-		DeleteFunc: func(object any) { f.forget(object) },
-	})
-	if err != nil {
-		return nil, err
-	}
-	f.synced = registration.HasSynced
 	return f, nil
-}
-
-// listWatch reads pods. relisted is called whenever all of them were listed: what came
-// and went before is not known then.
-func listWatch(pods corev1client.PodsGetter, relisted func()) cache.ListerWatcher {
-	all := pods.Pods(metav1.NamespaceAll)
-	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			o.LabelSelector = Selector
-			list, err := all.List(ctx, o)
-			if err == nil {
-				relisted()
-			}
-			return list, err
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			o.LabelSelector = Selector
-			events, err := all.Watch(ctx, o)
-			if err != nil || o.SendInitialEvents == nil || !*o.SendInitialEvents {
-				return events, err
-			}
-			return watch.Filter(events, func(e watch.Event) (watch.Event, bool) {
-				if pod, ok := e.Object.(*corev1.Pod); ok && pod.Annotations[metav1.InitialEventsAnnotationKey] == "true" {
-					relisted()
-				}
-				return e, true
-			}), nil
-		},
-	}, pods)
 }
 
 // Run keeps up with the pods until ctx ends, and closes what is open then.
 func (f *Fleet) Run(ctx context.Context) {
-	var confirming sync.WaitGroup
-	confirming.Go(func() { f.stayFresh(ctx) })
-	confirming.Go(func() { f.hub.tick(ctx) })
-	f.informer.RunWithContext(ctx)
-	confirming.Wait()
+	var running sync.WaitGroup
+	running.Go(func() { f.stayFresh(ctx) })
+	running.Go(func() { f.hub.tick(ctx) })
+	for _, informer := range f.informers {
+		running.Go(func() { informer.RunWithContext(ctx) })
+	}
+	running.Wait()
 	f.stop()
 	f.hub.wait()
 }
@@ -146,7 +112,9 @@ func (f *Fleet) stop() {
 }
 
 // Synced reports whether all pods are known that there were when Run began.
-func (f *Fleet) Synced() bool { return f.synced() }
+func (f *Fleet) Synced() bool {
+	return !slices.ContainsFunc(f.synced, func(synced cache.InformerSynced) bool { return !synced() })
+}
 
 // Ready returns nil from when Synced does until Run ends, else an error for those
 // who ask too soon or too late. Who looks for pods first and asks then, knows
@@ -206,7 +174,7 @@ func (f *Fleet) set(object any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	// Under the same lock, so nobody sees that before what follows.
-	f.seeLocked(pod.ResourceVersion)
+	f.seeLocked(pod)
 	known := f.pods[t.uid]
 	if asked && known != nil && known.target == t {
 		if restarts := restartsOf(pod); restarts != known.restarts {
@@ -257,7 +225,7 @@ func (f *Fleet) forget(object any) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.seeLocked(pod.ResourceVersion)
+	f.seeLocked(pod)
 	f.dropLocked(pod.UID, errRemoved)
 }
 

@@ -4,12 +4,15 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -39,23 +42,44 @@ var (
 func (f *Fleet) Confirm(ctx context.Context, namespace string) error {
 	limited, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
-	now, err := f.look(limited, namespace)
+	switch {
+	case !f.Covers(namespace):
+		return nil
+	case namespace != "":
+		return f.confirm(limited, namespace)
+	}
+	namespaces := f.watches()
+	problems := make([]error, len(namespaces))
+	var confirming sync.WaitGroup
+	for i, each := range namespaces {
+		confirming.Go(func() { problems[i] = f.confirm(limited, each) })
+	}
+	confirming.Wait()
+	if err := cmp.Or(problems...); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.confirmed = time.Now()
+	return nil
+}
+
+// confirm makes sure of the pods of one namespace, or of one watch.
+func (f *Fleet) confirm(ctx context.Context, namespace string) error {
+	now, err := f.look(ctx, namespace)
 	if err != nil {
 		return err
 	}
 	for {
 		f.mu.Lock()
-		seen, changed := f.seen, f.changed
-		if seen >= now.version && namespace == "" {
-			f.confirmed = time.Now()
-		}
+		seen, changed := f.seen[f.watchOf(namespace)], f.changed
 		f.mu.Unlock()
 		if seen >= now.version {
 			return nil
 		}
 		select {
 		case <-changed:
-		case <-limited.Done():
+		case <-ctx.Done():
 			f.options.Logger.Info("Watch of pods is behind", "namespace", namespace, "listed", now.version, "watched", seen)
 			return errBehind
 		}
@@ -91,7 +115,7 @@ func (f *Fleet) Fresh() error {
 
 // stayFresh confirms regularly until ctx ends.
 func (f *Fleet) stayFresh(ctx context.Context) {
-	if !cache.WaitForCacheSync(ctx.Done(), f.synced) {
+	if !cache.WaitForCacheSync(ctx.Done(), f.synced...) {
 		return
 	}
 	f.mu.Lock()
@@ -120,10 +144,11 @@ func (f *Fleet) refresh(ctx context.Context) {
 	}
 }
 
-// seeLocked notes how far the watch has come.
-func (f *Fleet) seeLocked(resourceVersion string) {
-	if version := versionOf(resourceVersion); version > f.seen {
-		f.seen = version
+// seeLocked notes how far the watch that told of a pod has come.
+func (f *Fleet) seeLocked(pod *corev1.Pod) {
+	watch := f.watchOf(pod.Namespace)
+	if version := versionOf(pod.ResourceVersion); version > f.seen[watch] {
+		f.seen[watch] = version
 		f.noteLocked()
 	}
 }

@@ -100,17 +100,24 @@ func (l *looks) serve(ctx context.Context, namespace string, q *queue) {
 	}
 }
 
-// view asks the kube-apiserver for the pods as they are now.
+// view asks the kube-apiserver for the pods of a namespace as they are now; where it is
+// empty, for those of all that are watched.
 func (f *Fleet) view(ctx context.Context, namespace string) (view, error) {
-	pods, err := f.options.Pods.Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: Selector})
-	if err != nil {
-		return view{}, err
-	}
 	now := view{prefixes: map[string]bool{}}
-	for i := range pods.Items {
-		now.version = max(now.version, versionOf(pods.Items[i].ResourceVersion))
-		if t, ok := targetOf(&pods.Items[i]); ok {
-			now.prefixes[dataplanev1alpha1.PodPrefix(string(t.uid))] = true
+	namespaces := []string{namespace}
+	if namespace == metav1.NamespaceAll {
+		namespaces = f.watches()
+	}
+	for _, each := range namespaces {
+		pods, _, err := f.listPods(ctx, each, metav1.ListOptions{})
+		if err != nil {
+			return view{}, err
+		}
+		for i := range pods.Items {
+			now.version = max(now.version, versionOf(pods.Items[i].ResourceVersion))
+			if t, ok := targetOf(&pods.Items[i]); ok {
+				now.prefixes[dataplanev1alpha1.PodPrefix(string(t.uid))] = true
+			}
 		}
 	}
 	return now, nil

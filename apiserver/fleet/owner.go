@@ -90,7 +90,7 @@ func (f *Fleet) ask(ctx context.Context, namespace, name string, question func(*
 // ErrUnknown, it takes a look at the pods as they are now: the one that issued
 // the name may be too young to be known here.
 func (f *Fleet) owners(ctx context.Context, namespace, name string) ([]*Pod, error) {
-	if _, _, ok := dataplanev1alpha1.ParseName(name); !ok {
+	if _, _, ok := dataplanev1alpha1.ParseName(name); !ok || !f.Covers(namespace) {
 		return nil, ErrUnknown
 	}
 	prefix := name[:dataplanev1alpha1.PodPrefixLength]

@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	genericoptions "k8s.io/apiserver/pkg/server/options"
 	"k8s.io/client-go/kubernetes"
@@ -51,6 +54,7 @@ type options struct {
 	logging        *logsapi.LoggingConfiguration
 
 	kubeconfig string
+	namespaces []string
 	clientDir  string
 	podTimeout time.Duration
 	changes    throttle.Options
@@ -90,6 +94,7 @@ func parse(arguments []string, usage io.Writer) (*options, error) {
 	flags.SetOutput(usage)
 	flags.SortFlags = false
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "file that says how to reach the kube-apiserver; empty: as a pod of the cluster")
+	flags.StringSliceVar(&o.namespaces, "watch-namespaces", nil, "namespaces whose connections are served, separated by commas; empty: those of all namespaces. It needs no rights in others")
 	flags.StringVar(&o.clientDir, "client-dir", o.clientDir, fmt.Sprintf("directory with %s and %s to show to data-plane pods, and with %s to verify them", fleet.FileClientCert, fleet.FileClientKey, fleet.FileCA))
 	flags.DurationVar(&o.podTimeout, "pod-timeout", o.podTimeout, "how long a data-plane pod may take to answer")
 	flags.Float64Var(&o.changes.PerSecond, "changes-per-second", o.changes.PerSecond, "changes that each user may make per second, dry runs included; 100 connections that are ended together count as one")
@@ -118,6 +123,7 @@ func (o *options) check(rest []string) error {
 	if len(rest) > 0 {
 		problems = append(problems, fmt.Errorf("unexpected argument %q", rest[0]))
 	}
+	problems = append(problems, checkNamespaces(o.namespaces))
 	if o.podTimeout <= 0 {
 		problems = append(problems, errors.New("--pod-timeout must be positive"))
 	}
@@ -136,6 +142,20 @@ func (o *options) check(rest []string) error {
 		problems = append(problems, more...)
 	}
 	return utilerrors.NewAggregate(problems)
+}
+
+// checkNamespaces complains of what is no list of namespaces: with a name that is empty,
+// all of them would be meant.
+func checkNamespaces(names []string) error {
+	for i, name := range names {
+		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
+			return fmt.Errorf("--watch-namespaces: %q is no name of a namespace: %s", name, strings.Join(problems, "; "))
+		}
+		if slices.Contains(names[:i], name) {
+			return fmt.Errorf("--watch-namespaces: %q is there twice", name)
+		}
+	}
+	return nil
 }
 
 // complete fills in what follows from other flags.
@@ -183,7 +203,7 @@ func (o *options) config() (*apiserver.Config, error) {
 	g.Authentication.APIAudiences = authenticator.Audiences{apiserver.Audience}
 	g.Authentication.Authenticator = apiserver.Named(g.Authentication.Authenticator)
 	g.Authorization.Authorizer = apiserver.AllNames(g.Authorization.Authorizer)
-	c.Fleet = fleet.Options{Pods: client.CoreV1(), ClientDir: o.clientDir, Timeout: o.podTimeout, Logger: klog.Background()}
+	c.Fleet = fleet.Options{Pods: client.CoreV1(), Namespaces: o.namespaces, ClientDir: o.clientDir, Timeout: o.podTimeout, Logger: klog.Background()}
 	c.Changes, c.Sends = o.changes, o.sends
 	return c, nil
 }

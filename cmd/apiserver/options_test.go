@@ -30,6 +30,10 @@ func TestParse(t *testing.T) {
 		"fairness":     {"--enable-priority-and-fairness", "not supported"},
 		"a wrong port": {"--secure-port=70000", "secure-port"},
 		"no such flag": {"--bogus", "unknown flag"},
+		"namespaces":   {"--watch-namespaces=a,b --watch-namespaces=c", ""},
+		"no name":      {"--watch-namespaces=a,,b", "--watch-namespaces"},
+		"no namespace": {"--watch-namespaces=A", "--watch-namespaces"},
+		"twice":        {"--watch-namespaces=a,a", "twice"},
 		"etcd":         {"--etcd-servers=http://localhost", "unknown flag"},
 	} {
 		t.Run(name, func(t *testing.T) {

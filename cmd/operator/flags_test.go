@@ -28,6 +28,13 @@ func TestParse(t *testing.T) {
 		"no certificate life": {"--dataplane-image=x --namespace=n --certificate-validity=0s", "--certificate-validity"},
 		"a bad default class": {`--dataplane-image=x --namespace=n --default-class={"setting":{}}`, `unknown field "setting"`},
 		"no proxy at a time":  {"--dataplane-image=x --namespace=n --max-concurrent-proxies=0", "--max-concurrent-proxies"},
+		"namespaces":          {"--dataplane-image=x --namespace=n --watch-namespaces=a,b", ""},
+		"no namespaces":       {"--dataplane-image=x --namespace=n --watch-namespaces=", ""},
+		"no name":             {"--dataplane-image=x --namespace=n --watch-namespaces=a,,b", "is no name of a namespace"},
+		"a namespace twice":   {"--dataplane-image=x --namespace=n --watch-namespaces=a,b,a", `"a" is there twice`},
+		"somebody's CA":       {"--dataplane-image=x --namespace=n --authority-secret=corporate", ""},
+		"its own CA":          {"--dataplane-image=x --namespace=n --authority-secret=wsproxy-ca", "--authority-secret"},
+		"its own certificate": {"--dataplane-image=x --namespace=n --authority-secret=wsproxy-apiserver-tls", "--authority-secret"},
 		"no such flag":        {"--bogus", "not defined"},
 	} {
 		t.Run(name, func(t *testing.T) {

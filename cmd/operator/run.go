@@ -52,7 +52,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 	m, err := manager.New(rest, manager.Options{
 		Scheme:                  scheme,
 		Logger:                  logger,
-		Cache:                   controllers.CacheOptions(f.namespace),
+		Cache:                   controllers.CacheOptions(f.namespace, f.watched),
 		Metrics:                 server.Options{BindAddress: f.metricsAddress},
 		HealthProbeBindAddress:  f.healthAddress,
 		LeaderElection:          f.leaderElect,
@@ -71,10 +71,13 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 		return err
 	}
 	if _, err := controllers.Setup(ctx, m, controllers.Options{
-		Namespace:    f.namespace,
-		Image:        f.image,
-		Certificates: f.certificates,
-		DefaultClass: f.defaultClass,
+		Namespace:       f.namespace,
+		Watched:         f.watched,
+		Image:           f.image,
+		Certificates:    f.certificates,
+		AuthoritySecret: f.authority,
+		NetworkPolicies: f.policies,
+		DefaultClass:    f.defaultClass,
 
 		MaxConcurrentProxies: f.maxConcurrent,
 		Registerer:           metrics.Registry,

@@ -42,6 +42,8 @@ type Trust struct {
 	Live client.Reader
 	// Authority whose certificates are to be trusted.
 	Authority *certificates.Authority
+	// Namespaces are those that may be read; empty: all.
+	Namespaces []string
 	// Labels of the ConfigMaps, by which they are told from those of others.
 	Labels map[string]string
 	// FieldOwner of what is written.
@@ -141,13 +143,19 @@ func (t *Trust) Trusts(ctx context.Context, bundle []byte) error {
 	if err != nil {
 		return err
 	}
-	var all corev1.ConfigMapList
-	if err := t.Live.List(ctx, &all, client.MatchingLabels(t.Labels), client.MatchingFields{"metadata.name": TrustName}); err != nil {
-		return fmt.Errorf("list ConfigMaps: %w", err)
+	namespaces := t.Namespaces
+	if len(namespaces) == 0 {
+		namespaces = []string{corev1.NamespaceAll}
 	}
-	for i := range all.Items {
-		if c := &all.Items[i]; len(owners[c.Namespace]) > 0 && c.Data[FileCA] != string(bundle) {
-			return fmt.Errorf("the ConfigMap %s has other authorities", client.ObjectKeyFromObject(c))
+	for _, namespace := range namespaces {
+		var all corev1.ConfigMapList
+		if err := t.Live.List(ctx, &all, client.InNamespace(namespace), client.MatchingLabels(t.Labels), client.MatchingFields{"metadata.name": TrustName}); err != nil {
+			return fmt.Errorf("list ConfigMaps: %w", err)
+		}
+		for i := range all.Items {
+			if c := &all.Items[i]; len(owners[c.Namespace]) > 0 && c.Data[FileCA] != string(bundle) {
+				return fmt.Errorf("the ConfigMap %s has other authorities", client.ObjectKeyFromObject(c))
+			}
 		}
 	}
 	return nil

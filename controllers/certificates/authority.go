@@ -34,8 +34,12 @@ type Authority struct {
 	// asked.
 	waits   time.Time
 	lagging string
+	// given is the authority of somebody else that was last found to be usable.
+	given *Pair
 
 	mu sync.Mutex
+	// problem is what is wrong with the authority of somebody else.
+	problem error
 	// state is what the Secret holds; its Current is nil before it was loaded.
 	state State
 	// client is the operator's own certificate, kept in memory only.
@@ -46,7 +50,7 @@ type Authority struct {
 	awaited []func(context.Context, []byte) error
 }
 
-// Options of an Authority; each is required.
+// Options of an Authority; each is required but for what says otherwise.
 type Options struct {
 	// Client writes the Secret.
 	Client client.Client
@@ -55,6 +59,12 @@ type Options struct {
 	Live client.Reader
 	// Secret is where the authority is kept.
 	Secret types.NamespacedName
+	// Follow is the name of a Secret beside it with an authority that somebody else
+	// keeps. Default: none is followed, the authority is made here.
+	Follow string
+	// Warn tells people that something is wrong with the Secret that is followed.
+	// Required with Follow.
+	Warn func(reason, message string)
 	// Labels of the Secret.
 	Labels map[string]string
 	// FieldOwner of what is written.
@@ -67,7 +77,10 @@ type Options struct {
 }
 
 // New returns an Authority that has not been loaded.
-func New(options Options) *Authority { return &Authority{options: options} }
+func New(options Options) *Authority {
+	options.Policy.Follow = options.Follow != ""
+	return &Authority{options: options}
+}
 
 // OnChange registers a function that is called after the authority was loaded
 // and after each step of a rotation, from the goroutine of the reconciler.
@@ -89,7 +102,8 @@ func (a *Authority) Await(f func(ctx context.Context, bundle []byte) error) {
 }
 
 // Reconcile loads the Secret, makes it where it is missing, and takes the steps
-// of the rotation that are due. If the Secret was deleted while this process
+// of the rotation that are due. Where authorities come from somebody else, it looks for
+// another one of his; while what he offers cannot be used, the last one stays. If the Secret was deleted while this process
 // knows its content, the same content is written again: a new authority would
 // cut off every pod for as long as kubelets take to bring it there.
 func (a *Authority) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
@@ -102,13 +116,20 @@ func (a *Authority) Reconcile(ctx context.Context, _ reconcile.Request) (reconci
 		state, _ = a.State()
 	}
 	now := a.options.Now()
+	if a.options.Follow != "" {
+		if state, err = a.follow(ctx, state, now); err != nil {
+			return reconcile.Result{}, err
+		}
+	}
 	if state.undistributed() && a.distributed(ctx, state) {
-		// The Secret has whole seconds; the earlier one would shorten the overlap.
-		state.Distributed = now.Truncate(time.Second).Add(time.Second)
+		state.Distributed = wholeSecond(now)
 	}
 	next, err := state.Advance(now, a.options.Policy)
 	if err != nil {
 		return reconcile.Result{}, err
+	}
+	if next.Current == nil {
+		return reconcile.Result{RequeueAfter: lookAgain}, nil
 	}
 	if !next.equal(stored) {
 		err := a.store(ctx, next, resourceVersion)
@@ -123,7 +144,12 @@ func (a *Authority) Reconcile(ctx context.Context, _ reconcile.Request) (reconci
 			"trusted", len(next.trusted()), "waits", next.undistributed(), "expires", next.Current.Certificate.NotAfter)
 	}
 	a.adopt(ctx, next)
-	wait := max(next.Due(a.options.Policy).Sub(now), time.Second)
+	due := next.Due(a.options.Policy)
+	wait := max(due.Sub(now), time.Second)
+	if a.Problem() != nil && (due.Before(now) || wait > lookAgain) {
+		// What is due may be nothing but that the one that is followed has expired.
+		wait = lookAgain
+	}
 	if !next.undistributed() {
 		a.waits = time.Time{}
 		return reconcile.Result{RequeueAfter: wait}, nil
@@ -154,7 +180,7 @@ func (a *Authority) distributed(ctx context.Context, state State) bool {
 		}
 	}
 	if lagging != "" && lagging != a.lagging {
-		logr.FromContextOrDiscard(ctx).Info("the next certificate authority waits", "cause", lagging)
+		logr.FromContextOrDiscard(ctx).Info("certificates are not yet replaced everywhere", "cause", lagging)
 	}
 	a.lagging = lagging
 	return lagging == ""

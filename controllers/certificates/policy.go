@@ -16,10 +16,15 @@ type Policy struct {
 	// from when every Secret and the APIService had it. It must be longer than a
 	// kubelet takes to update a mounted Secret (a minute or two), or pods would
 	// be called with certificates that they do not trust.
+	//
+	// After it has begun to sign and all have a certificate of it, the one before is
+	// trusted for as long again.
 	Overlap time.Duration
 	// Skew is how far clocks may differ: every certificate is valid that long
 	// before it was issued.
 	Skew time.Duration
+	// Follow says that authorities come from somebody else, and that none is made here.
+	Follow bool
 }
 
 // DefaultPolicy is a year for the authority, 90 days for what it issues, and a

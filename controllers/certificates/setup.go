@@ -17,12 +17,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// SetupWithManager registers the authority with its Secret. It is also looked at
+// SetupWithManager registers the authority with its Secret, and with the one that is
+// followed. It is also looked at
 // once at the start, when there may be no Secret yet to tell of itself.
 func (a *Authority) SetupWithManager(m manager.Manager) error {
 	key := a.options.Secret
 	ours := predicate.NewPredicateFuncs(func(o client.Object) bool {
-		return o.GetNamespace() == key.Namespace && o.GetName() == key.Name
+		return o.GetNamespace() == key.Namespace && (o.GetName() == key.Name || a.options.Follow != "" && o.GetName() == a.options.Follow)
 	})
 	first := source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		queue.Add(reconcile.Request{NamespacedName: key})

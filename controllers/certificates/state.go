@@ -17,6 +17,7 @@ const (
 	keyCurrentKey   = "ca.key"
 	keyNextCert     = "next.crt"
 	keyNextKey      = "next.key"
+	keySince        = "next.since"
 	keyDistributed  = "next.distributed"
 	keyPreviousCert = "previous.crt"
 )
@@ -27,11 +28,14 @@ type State struct {
 	Current *Pair
 	// Next is trusted already and signs soon; nil most of the time.
 	Next *Pair
-	// Distributed is when everybody was first seen to have Next among those whom
-	// they trust, to the second; zero: not yet.
+	// Since is when Next was found, to the second, if somebody else made it; else zero.
+	Since time.Time
+	// Distributed is when everybody was first seen to be given what this state says,
+	// while there is a Next or a Previous: whom to trust, and certificates of Current.
+	// To the second; zero: not yet.
 	Distributed time.Time
-	// Previous signed before and is trusted until it expires, because what it
-	// signed may still be in use. Its key is gone. May be nil.
+	// Previous signed before and is trusted while what it signed may still be in use.
+	// Its key is gone. May be nil.
 	Previous *x509.Certificate
 }
 
@@ -48,9 +52,11 @@ func ParseState(data map[string][]byte) (State, error) {
 			return State{}, fmt.Errorf("%s, %s: %w", keyNextCert, keyNextKey, err)
 		}
 	}
-	if len(data[keyDistributed]) > 0 {
-		if s.Distributed, err = time.Parse(time.RFC3339, string(data[keyDistributed])); err != nil {
-			return State{}, fmt.Errorf("%s: %w", keyDistributed, err)
+	for key, at := range map[string]*time.Time{keySince: &s.Since, keyDistributed: &s.Distributed} {
+		if len(data[key]) > 0 {
+			if *at, err = time.Parse(time.RFC3339, string(data[key])); err != nil {
+				return State{}, fmt.Errorf("%s: %w", key, err)
+			}
 		}
 	}
 	if len(data[keyPreviousCert]) > 0 {
@@ -74,8 +80,10 @@ func (s State) Data() (map[string][]byte, error) {
 		}
 		data[keyNextCert] = s.Next.CertPEM()
 	}
-	if !s.Distributed.IsZero() {
-		data[keyDistributed] = []byte(s.Distributed.UTC().Format(time.RFC3339))
+	for key, at := range map[string]time.Time{keySince: s.Since, keyDistributed: s.Distributed} {
+		if !at.IsZero() {
+			data[key] = []byte(at.UTC().Format(time.RFC3339))
+		}
 	}
 	if s.Previous != nil {
 		data[keyPreviousCert] = encodeCertificate(s.Previous)
@@ -85,25 +93,33 @@ func (s State) Data() (map[string][]byte, error) {
 
 // Advance returns the state as it should be now: with an authority, with the
 // next one when its time has come, signing with it after the overlap, and
-// without one that has expired.
+// without one that is not needed any more. Where authorities come from somebody else
+// (see Follow), it may have none.
 func (s State) Advance(now time.Time, policy Policy) (State, error) {
 	var err error
-	if s.Current == nil {
+	if s.Current == nil && !policy.Follow {
 		if s.Current, err = newAuthority(now, policy); err != nil {
 			return State{}, err
 		}
 	}
-	if s.Previous != nil && now.After(s.Previous.NotAfter) {
+	if s.Current == nil {
+		return s, nil
+	}
+	if s.Previous != nil && !now.Before(s.retirement(policy)) {
 		s.Previous = nil
+		if s.Next == nil {
+			s.Distributed = time.Time{}
+		}
 	}
 	current := s.Current.Certificate
-	if s.Next == nil && !now.Before(renewal(current.NotBefore, current.NotAfter)) {
+	if s.Next == nil && !policy.Follow && !now.Before(renewal(current.NotBefore, current.NotAfter)) {
 		if s.Next, err = newAuthority(now, policy); err != nil {
 			return State{}, err
 		}
+		s.Distributed = time.Time{}
 	}
 	if s.Next != nil && !now.Before(s.promotion(policy)) {
-		s.Current, s.Next, s.Previous, s.Distributed = s.Next, nil, current, time.Time{}
+		s.Current, s.Next, s.Previous, s.Since, s.Distributed = s.Next, nil, current, time.Time{}, time.Time{}
 		if now.After(current.NotAfter) {
 			s.Previous = nil
 		}
@@ -111,15 +127,20 @@ func (s State) Advance(now time.Time, policy Policy) (State, error) {
 	return s, nil
 }
 
-// Due returns when Advance would change the state next.
+// Due returns when Advance would change the state next, if nobody else does. Where
+// authorities come from somebody else, it is not later than when the current one
+// expires.
 func (s State) Due(policy Policy) time.Time {
 	current := s.Current.Certificate
-	due := renewal(current.NotBefore, current.NotAfter)
-	if s.Next != nil {
+	due := current.NotAfter
+	switch {
+	case s.Next != nil:
 		due = s.promotion(policy)
+	case !policy.Follow:
+		due = renewal(current.NotBefore, current.NotAfter)
 	}
-	if s.Previous != nil && s.Previous.NotAfter.Before(due) {
-		due = s.Previous.NotAfter
+	if s.Previous != nil && s.retirement(policy).Before(due) {
+		due = s.retirement(policy)
 	}
 	return due
 }
@@ -129,7 +150,10 @@ func (s State) Due(policy Policy) time.Time {
 // the current one. Whoever could not be reached until then must not cost the
 // others the time in which new certificates replace those that end with it.
 func (s State) promotion(policy Policy) time.Time {
-	made := s.Next.Certificate.NotBefore.Add(policy.Skew)
+	made := s.Since
+	if made.IsZero() {
+		made = s.Next.Certificate.NotBefore.Add(policy.Skew)
+	}
 	latest := made.Add(s.Current.Certificate.NotAfter.Sub(made) / 2)
 	if at := s.Distributed.Add(policy.Overlap); !s.Distributed.IsZero() && at.Before(latest) {
 		return at
@@ -137,8 +161,21 @@ func (s State) promotion(policy Policy) time.Time {
 	return latest
 }
 
-// undistributed says whether it is time to see who trusts the next authority.
-func (s State) undistributed() bool { return s.Next != nil && s.Distributed.IsZero() }
+// retirement is when the previous authority is not trusted any more: after everybody
+// was given certificates of the current one and the overlap has passed, else when it
+// expires. While there is a next one, Distributed says nothing of that.
+func (s State) retirement(policy Policy) time.Time {
+	expiry := s.Previous.NotAfter.Add(time.Nanosecond)
+	if at := s.Distributed.Add(policy.Overlap); s.Next == nil && !s.Distributed.IsZero() && at.Before(expiry) {
+		return at
+	}
+	return expiry
+}
+
+// undistributed says whether it is time to see who has been given what the state says.
+func (s State) undistributed() bool {
+	return (s.Next != nil || s.Previous != nil) && s.Distributed.IsZero()
+}
 
 // Bundle returns every authority that is to be trusted, as PEM, the current one
 // first.
@@ -166,7 +203,7 @@ func (s State) trusted() []*x509.Certificate {
 func (s State) equal(other State) bool {
 	return s.Current != nil && other.Current != nil &&
 		s.Current.Certificate.Equal(other.Current.Certificate) && bytes.Equal(s.Bundle(), other.Bundle()) &&
-		s.Distributed.Equal(other.Distributed)
+		s.Since.Equal(other.Since) && s.Distributed.Equal(other.Distributed)
 }
 
 func newAuthority(now time.Time, policy Policy) (*Pair, error) {

@@ -20,6 +20,11 @@ var (
 // advance is Advance after the given time, through the form that the Secret has.
 func advance(t *testing.T, s State, after time.Duration) State {
 	t.Helper()
+	return advanceBy(t, s, after, policy)
+}
+
+func advanceBy(t *testing.T, s State, after time.Duration, policy Policy) State {
+	t.Helper()
 	s, err := s.Advance(epoch.Add(after), policy)
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +83,7 @@ func TestRotationOverlaps(t *testing.T) {
 		t.Fatal("signed with before everybody can know it")
 	}
 	second := advance(t, both, 65*day)
-	if second.Next != nil || second.undistributed() || !second.Distributed.IsZero() || second.Previous == nil || !second.Current.Certificate.Equal(both.Next.Certificate) {
+	if second.Next != nil || !second.undistributed() || second.Previous == nil || !second.Current.Certificate.Equal(both.Next.Certificate) {
 		t.Fatal("the next authority does not sign after the overlap")
 	}
 
@@ -101,9 +106,15 @@ func TestRotationOverlaps(t *testing.T) {
 	if second.Good(old, server, epoch.Add(65*day)) {
 		t.Error("a certificate of the old authority is kept")
 	}
-	third := advance(t, second, 91*day)
-	if third.Previous != nil {
+	if third := advance(t, second, 91*day); third.Previous != nil {
 		t.Error("an expired authority is still trusted")
+	}
+	second.Distributed = epoch.Add(66 * day)
+	if s := advance(t, second, 66*day+23*time.Hour); s.Previous == nil {
+		t.Error("not trusted any more before everybody can have a new certificate")
+	}
+	if s := advance(t, second, 67*day); s.Previous != nil || s.undistributed() || !s.Distributed.IsZero() {
+		t.Error("still trusted though everybody has a new certificate")
 	}
 }
 
@@ -119,7 +130,7 @@ func TestALaggardDelaysTheNextAuthorityOnlyToTheMiddleOfWhatIsLeft(t *testing.T)
 	late := both
 	late.Distributed = epoch.Add(75*day - time.Hour)
 	for name, s := range map[string]State{"distributed never": both, "distributed late": late} {
-		if s := advance(t, s, 75*day); s.Previous == nil || s.undistributed() {
+		if s := advance(t, s, 75*day); s.Previous == nil || s.Next != nil {
 			t.Errorf("%s: half of what was left for new certificates to spread is gone", name)
 		}
 	}

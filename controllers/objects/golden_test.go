@@ -93,6 +93,7 @@ func TestObjects(t *testing.T) {
 				"deployment":          deployment,
 				"service":             Service(c.proxy),
 				"poddisruptionbudget": PodDisruptionBudget(c.proxy),
+				"networkpolicy":       NetworkPolicy(c.proxy, "wsproxy-system"),
 			} {
 				golden(t, filepath.Join("testdata", c.name+"."+file+".yaml"), object)
 			}

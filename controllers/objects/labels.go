@@ -22,6 +22,10 @@ const (
 	valueName      = "wsproxy"
 	valueManagedBy = "wsproxy-operator"
 	valueDataplane = "dataplane"
+	// The components of the installation whose pods call those of proxies; its
+	// manifests give them these labels.
+	valueOperator  = "operator"
+	valueAPIServer = "apiserver"
 )
 
 // Labels returns the labels of every object and pod of a proxy. They are also
@@ -66,7 +70,7 @@ func AuthorityLabels() map[string]string { return installation("certificate-auth
 
 // APIServerLabels returns the labels of the Secret of the aggregated API server, and of
 // the ConfigMaps by which it is trusted. They belong to the installation, too.
-func APIServerLabels() map[string]string { return installation("apiserver") }
+func APIServerLabels() map[string]string { return installation(valueAPIServer) }
 
 func installation(component string) map[string]string {
 	return map[string]string{

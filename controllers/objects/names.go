@@ -58,8 +58,8 @@ const (
 	AnnotationOwnTemplate = "wsproxy.io/own-template"
 )
 
-// Name is the name of every object of a proxy: ServiceAccount, Secret,
-// ConfigMap, Deployment, Service and PodDisruptionBudget. The clients of a proxy
+// Name is the name of every object of a proxy: ServiceAccount, Secret, ConfigMap,
+// Deployment, Service, PodDisruptionBudget and NetworkPolicy. The clients of a proxy
 // "echo" connect to the Service "echo-wsproxy".
 func Name(proxy string) string { return proxy + nameSuffix }
 

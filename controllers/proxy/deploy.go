@@ -6,11 +6,14 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wsproxy/wsproxy/controllers/apply"
@@ -33,15 +36,18 @@ func (r *Reconciler) deploy(ctx context.Context, w *work) error {
 	if err != nil {
 		return err
 	}
-	for _, o := range []struct {
-		desired apply.Configuration
-		current client.Object
-	}{
+	wanted := []wish{
 		{objects.ServiceAccount(w.proxy), &corev1.ServiceAccount{}},
 		{objects.PodDisruptionBudget(w.proxy), &policyv1.PodDisruptionBudget{}},
 		{objects.Service(w.proxy), &corev1.Service{}},
 		{deployment, &appsv1.Deployment{}},
-	} {
+	}
+	if r.CalledFrom != "" {
+		wanted = slices.Insert(wanted, 1, wish{objects.NetworkPolicy(w.proxy, r.CalledFrom), &networkingv1.NetworkPolicy{}})
+	} else if err := r.open(ctx, w); err != nil {
+		return err
+	}
+	for _, o := range wanted {
 		current := o.current
 		err := r.Client.Get(ctx, objects.Key(w.proxy), current)
 		if apierrors.IsNotFound(err) {
@@ -59,6 +65,29 @@ func (r *Reconciler) deploy(ctx context.Context, w *work) error {
 		if w.held() || w.blocked != nil {
 			return nil
 		}
+	}
+	return nil
+}
+
+// wish is an object as it is to be, and where to read it as it is.
+type wish struct {
+	desired apply.Configuration
+	current client.Object
+}
+
+// open removes the NetworkPolicy that an operator made which was to.
+func (r *Reconciler) open(ctx context.Context, w *work) error {
+	policy := &networkingv1.NetworkPolicy{}
+	err := r.Client.Get(ctx, objects.Key(w.proxy), policy)
+	if apierrors.IsNotFound(err) || err == nil && !metav1.IsControlledBy(policy, w.proxy) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read NetworkPolicy %s: %w", objects.Key(w.proxy), err)
+	}
+	uid := policy.UID
+	if err := r.Client.Delete(ctx, policy, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("delete NetworkPolicy %s: %w", objects.Key(w.proxy), err)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -110,6 +111,10 @@ func (r *Reconciler) ofService(ctx context.Context, namespace, name string) []re
 // bySecret maps a Secret to the proxies that name it, and to the proxy whose own
 // it is.
 func (r *Reconciler) bySecret(ctx context.Context, o client.Object) []reconcile.Request {
+	// The cache has the Secrets of the operator's own namespace in any case.
+	if len(r.Watched) > 0 && !slices.Contains(r.Watched, o.GetNamespace()) {
+		return nil
+	}
 	requests := r.proxies(ctx, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexSecret: o.GetName()})
 	return append(requests, byLabel(ctx, o)...)
 }

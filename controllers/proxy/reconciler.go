@@ -57,6 +57,11 @@ type Reconciler struct {
 	Look func(types.NamespacedName)
 	// Image of the data plane where the class names none.
 	Image string
+	// Watched are the namespaces of the proxies; empty: all.
+	Watched []string
+	// CalledFrom is the namespace of those who may call the pods on the control port,
+	// by a NetworkPolicy; empty: there is none.
+	CalledFrom string
 	// ControlAddress returns where a pod that has an IP is reached, host:port.
 	ControlAddress func(*corev1.Pod) string
 	Now            func() time.Time
@@ -138,7 +143,7 @@ func (r *Reconciler) run(ctx context.Context, w *work) error {
 		r.observe,     // the pods and the Deployment, as they are
 		r.push,        // the configuration, to each pod
 		r.weigh,       // what it costs to delete each pod
-		r.deploy,      // ServiceAccount, Deployment, Service, PodDisruptionBudget
+		r.deploy,      // ServiceAccount, NetworkPolicy, PodDisruptionBudget, Service, Deployment
 	} {
 		if err := phase(ctx, w); err != nil {
 			return err

@@ -199,8 +199,8 @@ func looked(r *room, controller string) {
 }
 
 // reconciled returns how often a controller has looked at something, over all
-// operators of this process.
-func reconciled(r *room, controller string) (n float64) {
+// operators of this process; with a result, how often with that.
+func reconciled(r *room, controller string, result ...string) (n float64) {
 	r.Helper()
 	families, err := metrics.Registry.Gather()
 	if err != nil {
@@ -211,10 +211,12 @@ func reconciled(r *room, controller string) (n float64) {
 			if f.GetName() != "controller_runtime_reconcile_total" {
 				continue
 			}
+			is := map[string]string{}
 			for _, l := range m.GetLabel() {
-				if l.GetName() == "controller" && l.GetValue() == controller {
-					n += m.GetCounter().GetValue()
-				}
+				is[l.GetName()] = l.GetValue()
+			}
+			if is["controller"] == controller && (len(result) == 0 || slices.Contains(result, is["result"])) {
+				n += m.GetCounter().GetValue()
 			}
 		}
 	}

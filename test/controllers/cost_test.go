@@ -18,7 +18,7 @@ import (
 func TestPodsSayWhatItCostsToDeleteThem(t *testing.T) {
 	r := newRoom(t)
 	// The rights to do so are those of config/rbac.
-	startOperatorAs(t, r.account(), r.namespace)
+	startOperatorAs(t, r.account("default", ""), r.namespace)
 	costs := func(want ...string) error {
 		for i, cost := range want {
 			name := fmt.Sprintf("echo-%d", i)

@@ -19,7 +19,7 @@ import (
 
 func TestANamespaceThatIsDeletedIsToldWhenItsPodsAreGone(t *testing.T) {
 	system, kept, doomed := newRoom(t), newRoom(t), newRoom(t)
-	startOperatorAs(t, system.account(), system.namespace)
+	startOperatorAs(t, system.account("default", ""), system.namespace)
 	for _, r := range []*room{kept, doomed} {
 		r.proxy("echo", func(s *wsproxyv1alpha1.WebSocketProxySpec) { s.Drain.TimeoutSeconds = new(int32(0)) })
 		exists[corev1.ConfigMap](r, "echo-wsproxy")
@@ -46,7 +46,7 @@ func TestAnOperatorThatWasAwayTellsANamespaceThatItsPodsAreGone(t *testing.T) {
 	system, doomed := newRoom(t), newRoom(t)
 	doomed.proxy("echo")
 	doomed.delete(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: doomed.namespace}})
-	startOperatorAs(t, system.account(), system.namespace)
+	startOperatorAs(t, system.account("default", ""), system.namespace)
 	doomed.told(corev1.ConditionFalse, namespaces.ReasonDrained)
 }
 

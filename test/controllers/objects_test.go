@@ -8,6 +8,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -21,7 +22,7 @@ import (
 // everyObject is one of each kind that a proxy becomes.
 func everyObject() []client.Object {
 	return []client.Object{&corev1.ServiceAccount{}, &corev1.Secret{}, &corev1.ConfigMap{},
-		&appsv1.Deployment{}, &corev1.Service{}, &policyv1.PodDisruptionBudget{}}
+		&appsv1.Deployment{}, &corev1.Service{}, &policyv1.PodDisruptionBudget{}, &networkingv1.NetworkPolicy{}}
 }
 
 func TestAProxyBecomesItsObjects(t *testing.T) {

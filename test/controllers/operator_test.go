@@ -28,6 +28,8 @@ const image = "registry.example/dataplane:test"
 type operator struct {
 	stop    func()
 	metrics *prometheus.Registry
+	// authority is not loaded before the operator has begun to work.
+	authority *certificates.Authority
 }
 
 // addresses are where the pods of the tests listen, by the IP that they report.
@@ -55,9 +57,22 @@ func startOperatorAs(t *testing.T, config *rest.Config, namespace string, change
 	if err != nil {
 		t.Fatal(err)
 	}
+	o := &operator{metrics: prometheus.NewRegistry()}
+	options := controllers.Options{
+		Namespace:       namespace,
+		Image:           image,
+		Certificates:    certificates.DefaultPolicy(),
+		NetworkPolicies: true,
+		Registerer:      o.metrics,
+		ControlAddress:  controlAddress,
+		Now:             time.Now,
+	}
+	for _, c := range change {
+		c(&options)
+	}
 	m, err := manager.New(config, manager.Options{
 		Scheme:  scheme,
-		Cache:   controllers.CacheOptions(namespace),
+		Cache:   controllers.CacheOptions(namespace, options.Watched),
 		Metrics: metricsserver.Options{BindAddress: "0"},
 		// One process runs many operators, one after the other.
 		Controller: managerconfig.Controller{SkipNameValidation: new(true)},
@@ -65,20 +80,8 @@ func startOperatorAs(t *testing.T, config *rest.Config, namespace string, change
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &operator{metrics: prometheus.NewRegistry()}
-	options := controllers.Options{
-		Namespace:      namespace,
-		Image:          image,
-		Certificates:   certificates.DefaultPolicy(),
-		Registerer:     o.metrics,
-		ControlAddress: controlAddress,
-		Now:            time.Now,
-	}
-	for _, c := range change {
-		c(&options)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
-	if _, err := controllers.Setup(ctx, m, options); err != nil {
+	if o.authority, err = controllers.Setup(ctx, m, options); err != nil {
 		cancel()
 		t.Fatal(err)
 	}

@@ -104,7 +104,7 @@ func TestAnOperatorThatDoesNotLeadRemovesTheAPIService(t *testing.T) {
 	}
 	m, err := manager.New(server.config, manager.Options{
 		Scheme:                  scheme,
-		Cache:                   controllers.CacheOptions(r.namespace),
+		Cache:                   controllers.CacheOptions(r.namespace, nil),
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		Controller:              managerconfig.Controller{SkipNameValidation: new(true)},
 		LeaderElection:          true,

@@ -7,11 +7,14 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -19,34 +22,42 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
 	"github.com/wsproxy/wsproxy/controllers"
 	"github.com/wsproxy/wsproxy/controllers/apiservice"
 	"github.com/wsproxy/wsproxy/controllers/defaultclass"
+	"github.com/wsproxy/wsproxy/controllers/objects"
 )
 
-// account returns the way to the API server of an operator that has the roles of
-// config/rbac, bound in the room instead of wsproxy-system, and no other rights.
-func (r *room) account() *rest.Config {
+// account returns the way to the API server of an operator that has the rights that a
+// folder of config/ gives it, and no others. It is installed in the room, and where the
+// folder says "default" means that other namespace.
+func (r *room) account(folder, elsewhere string) *rest.Config {
 	r.Helper()
-	files, err := filepath.Glob(filepath.Join("..", "..", "config", "rbac", "*role*.yaml"))
-	if err != nil || len(files) != 4 {
-		r.Fatalf("roles and bindings are %v: %v", files, err)
+	manifests, err := r.kubectl("", "kustomize", filepath.Join("..", "..", "config", folder))
+	if err != nil {
+		r.Fatalf("%v\n%s", err, manifests)
 	}
-	for _, file := range files {
-		raw, err := os.Open(file)
-		if err != nil {
-			r.Fatal(err)
-		}
+	const operator = "wsproxy-operator"
+	decoder, bindings := yaml.NewYAMLOrJSONDecoder(strings.NewReader(manifests), 4096), 0
+	for {
 		o := &unstructured.Unstructured{}
-		if err := errors.Join(yaml.NewYAMLOrJSONDecoder(raw, 4096).Decode(o), raw.Close()); err != nil && !errors.Is(err, io.EOF) {
+		if err := decoder.Decode(o); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
 			r.Fatal(err)
 		}
+		if o.GroupVersionKind().Group != rbacv1.GroupName || !strings.HasPrefix(o.GetName(), operator) {
+			continue
+		}
+		here := map[string]string{"wsproxy-system": r.namespace, "default": elsewhere}
 		if o.GetNamespace() != "" {
-			o.SetNamespace(r.namespace)
+			o.SetNamespace(here[o.GetNamespace()])
 		}
 		if subjects, ok := o.Object["subjects"].([]any); ok {
 			subjects[0].(map[string]any)["namespace"] = r.namespace
+			bindings++
 		}
 		// It may see its own namespace and no other.
 		rules, _ := o.Object["rules"].([]any)
@@ -64,9 +75,12 @@ func (r *room) account() *rest.Config {
 			}
 		})
 	}
+	if bindings != 3 {
+		r.Fatalf("config/%s has %d bindings of the operator", folder, bindings)
+	}
 	config := rest.CopyConfig(server.config)
 	config.Impersonate = rest.ImpersonationConfig{
-		UserName: "system:serviceaccount:" + r.namespace + ":wsproxy-operator",
+		UserName: "system:serviceaccount:" + r.namespace + ":" + operator,
 		Groups:   []string{"system:serviceaccounts", "system:authenticated"},
 	}
 	return config
@@ -74,7 +88,7 @@ func (r *room) account() *rest.Config {
 
 func TestTheRolesOfTheOperatorAreEnough(t *testing.T) {
 	r := newRoom(t)
-	config := r.account()
+	config := r.account("default", "")
 	spec, err := defaultclass.Parse(`{}`)
 	if err != nil {
 		t.Fatal(err)
@@ -109,4 +123,60 @@ func TestTheRolesOfTheOperatorAreEnough(t *testing.T) {
 	}
 	r.deleteNamespace()
 	r.noAPIService()
+}
+
+func TestAnOperatorOfSomeNamespacesNeedsNoRightsInOthers(t *testing.T) {
+	own, served, other := newRoom(t), newRoom(t), newRoom(t)
+	config := own.account("namespaced", served.namespace)
+	spec, err := defaultclass.Parse(`{}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.proxy("echo")
+	// Its Secrets look like those of a proxy, from when this one served all namespaces.
+	own.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "old-wsproxy", Labels: objects.Labels("old")}})
+	at := func(ahead time.Duration) *operator {
+		return startOperatorAs(t, config, own.namespace, func(o *controllers.Options) {
+			o.DefaultClass, o.Watched = spec, []string{served.namespace}
+			o.Now = func() time.Time { return time.Now().Add(ahead) }
+		})
+	}
+	failures := reconciled(own, "websocketproxy", "error")
+	const day = 24 * time.Hour
+	first := at(-80 * day)
+	served.serving("echo", 1)
+	exists[networkingv1.NetworkPolicy](served, "echo-wsproxy")
+	exists[corev1.ConfigMap](served, apiservice.TrustName)
+	own.apiService(apiservice.Service, 443)
+	own.caBundle(exists[corev1.Secret](own, apiservice.SecretName).Data["ca.crt"])
+	own.defaultClass("counted by what is served", func(c *wsproxyv1alpha1.WebSocketProxyClass) bool {
+		return c.Status.Proxies != nil && *c.Status.Proxies == 1
+	})
+	// Endpoints, Secrets and what is made of them come from the same namespace.
+	served.backend()
+	served.slice("10.0.0.7")
+	served.patch(get[wsproxyv1alpha1.WebSocketProxy](served, "echo"), `{"spec":{"upstream":{"url":null,"serviceRef":{"name":"backend","port":80}}}}`)
+	served.eventually(func() error {
+		if snapshot := get[corev1.ConfigMap](served, "echo-wsproxy").Data[dataplanev1alpha1.SnapshotFile]; !strings.Contains(snapshot, "10.0.0.7") {
+			return errors.New("the endpoint is not in the snapshot")
+		}
+		return nil
+	})
+	if p := get[wsproxyv1alpha1.WebSocketProxy](other, "echo"); p.Status.ObservedGeneration != 0 {
+		t.Errorf("a proxy elsewhere was looked at: %+v", p.Status)
+	}
+	if n := reconciled(own, "websocketproxy", "error") - failures; n > 0 {
+		t.Errorf("%v looks at proxies failed", n)
+	}
+	first.stop()
+	// When the authority is replaced, it finds out who has the next one.
+	at(200 * day)
+	own.eventually(func() error {
+		if secret := get[corev1.Secret](own, controllers.AuthoritySecret); len(secret.Data["next.distributed"]) == 0 {
+			return errors.New("the operator does not know that everybody trusts the next authority")
+		}
+		return nil
+	})
+	own.deleteNamespace()
+	own.noAPIService()
 }

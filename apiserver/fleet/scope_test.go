@@ -1,0 +1,121 @@
+// Copyright The wsproxy Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package fleet
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+
+	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+)
+
+// podIn is a data-plane pod of a namespace, with a uid that is the name of that.
+func podIn(t *testing.T, namespace, resourceVersion string) *corev1.Pod {
+	t.Helper()
+	selected, err := labels.ConvertSelectorToLabelsMap("app.kubernetes.io/name=wsproxy,app.kubernetes.io/component=dataplane,app.kubernetes.io/managed-by=wsproxy-operator")
+	if err != nil {
+		t.Fatal(err)
+	}
+	selected[wsproxyv1alpha1.LabelProxy] = "echo"
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "echo-a", UID: types.UID(namespace), Labels: selected, ResourceVersion: resourceVersion},
+		Status:     corev1.PodStatus{Phase: corev1.PodRunning, PodIP: "127.0.0.1"},
+	}
+}
+
+func TestAFleetOfSomeNamespaces(t *testing.T) {
+	// Of the two that are watched, one has pods that changed last a while ago.
+	kube := fake.NewClientset(podIn(t, "shop", "7"), podIn(t, "chat", "900"), podIn(t, "other", "8"))
+	var revoked atomic.Bool // The rights in the namespace chat.
+	refuse := func(action clienttesting.Action) bool {
+		ns := action.GetNamespace()
+		return ns != "shop" && ns != "chat" || ns == "chat" && revoked.Load()
+	}
+	forbidden := apierrors.NewForbidden(corev1.Resource("pods"), "", errors.New("no rights"))
+	kube.PrependReactor("list", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		return refuse(action), nil, forbidden
+	})
+	kube.PrependWatchReactor("pods", clienttesting.DefaultWatchReactor(nil, forbidden))
+	f, err := New(Options{
+		Pods: unstreamed{kube.CoreV1()}, Namespaces: []string{"shop", "chat"}, ClientDir: t.TempDir(), Logger: logr.Discard(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		f.Run(ctx)
+	}()
+	defer func() { cancel(); <-ended }()
+	for !f.Synced() {
+		time.Sleep(time.Millisecond)
+	}
+	namespaces := func() (all []string) {
+		for _, p := range f.Pods(func(*Pod) bool { return true }) {
+			all = append(all, p.Namespace)
+		}
+		slices.Sort(all)
+		return all
+	}
+	if got := namespaces(); !slices.Equal(got, []string{"chat", "shop"}) {
+		t.Errorf("pods of %v are known", got)
+	}
+	// What the watch of one has seen says nothing of the other.
+	for _, namespace := range []string{"", "shop", "chat", "other"} {
+		if err := f.Confirm(t.Context(), namespace); err != nil {
+			t.Errorf("confirm %q: %v", namespace, err)
+		}
+	}
+	f.mu.Lock()
+	f.seen["shop"] = 0
+	f.mu.Unlock()
+	hurry, late := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer late()
+	if err := f.Confirm(hurry, "shop"); err == nil {
+		t.Error("confirmed by the watch of another namespace")
+	}
+	f.mu.Lock()
+	f.seen["shop"] = 7
+	f.mu.Unlock()
+
+	name := dataplanev1alpha1.PodPrefix("other") + "-00000001"
+	for _, namespace := range []string{"", "other"} {
+		if _, err := f.owners(t.Context(), namespace, name); !errors.Is(err, ErrUnknown) {
+			t.Errorf("a name of another namespace in %q: %v", namespace, err)
+		}
+	}
+	if f.Covers("other") || !f.Covers("") || !f.Covers("chat") {
+		t.Error("it covers others")
+	}
+
+	// The namespace chat is being deleted, and the RoleBinding in it is gone. A server
+	// that were not ready then would keep it from ever being gone.
+	revoked.Store(true)
+	if err := f.Confirm(t.Context(), ""); err != nil || f.Fresh() != nil {
+		t.Errorf("without rights in one of them: %v, %v", err, f.Fresh())
+	}
+	for len(namespaces()) == 2 {
+		time.Sleep(time.Millisecond) // The watch has ended, and it is listed again after a pause.
+	}
+	if got := namespaces(); !slices.Equal(got, []string{"shop"}) {
+		t.Errorf("pods of %v are known", got)
+	}
+}
