@@ -36,10 +36,17 @@ type Config struct {
 	// of each user are served at a time; of lists without a limit it is a tenth. Default
 	// MaxPerUser.
 	PerUser int
+	// ListMemory is how many bytes lists, and watches that begin with what there is, may
+	// hold together until they are written; one user may have half. Default
+	// DefaultListMemory.
+	ListMemory int64
 
 	scheme *runtime.Scheme
 	codecs serializer.CodecFactory
 }
+
+// DefaultListMemory is enough for two lists of some 70,000 connections.
+const DefaultListMemory = 512 << 20
 
 // NewConfig returns a Config whose Generic part describes the types of the group.
 // What is missing is how to serve, to authenticate and to authorize.
@@ -50,7 +57,7 @@ func NewConfig(version string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{PerUser: MaxPerUser, scheme: scheme, codecs: serializer.NewCodecFactory(scheme)}
+	c := &Config{PerUser: MaxPerUser, ListMemory: DefaultListMemory, scheme: scheme, codecs: serializer.NewCodecFactory(scheme)}
 	c.Generic = genericapiserver.NewConfig(c.codecs)
 	// Without these two, completing panics and installing fails.
 	c.Generic.EffectiveVersion = compatibility.DefaultBuildEffectiveVersion()
@@ -74,7 +81,9 @@ func (c *Config) Complete() (*Server, error) {
 	registry := prometheus.NewRegistry()
 	registerFleet(registry, pods)
 	changes := throttle.New(c.Changes)
-	c.Generic.BuildHandlerChainFunc = throttled(throttles{changes: changes, sends: throttle.New(c.Sends), turnedBack: newTurnedBack(registry)}, c.PerUser)
+	turnedBack := newTurnedBack(registry)
+	memory := connections.NewMemory(c.ListMemory, turnedBack.WithLabelValues(limitMemory).Inc)
+	c.Generic.BuildHandlerChainFunc = throttled(throttles{changes: changes, sends: throttle.New(c.Sends), memory: memory, turnedBack: turnedBack}, c.PerUser)
 	c.Generic.AuditPolicyRuleEvaluator = discreet(c.Generic.AuditPolicyRuleEvaluator)
 	generic, err := c.Generic.Complete(nil).New("wsproxy-apiserver", genericapiserver.NewEmptyDelegate())
 	if err != nil {

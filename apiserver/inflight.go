@@ -15,6 +15,7 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 
 	connectionsv1alpha1 "github.com/wsproxy/wsproxy/api/connections/v1alpha1"
+	"github.com/wsproxy/wsproxy/apiserver/connections"
 )
 
 // MaxPerUser is the default of Config.PerUser: a quarter of the reads that the
@@ -53,7 +54,7 @@ func (f *inFlight) enter(user string) (leave func(), ok bool) {
 // share lets each user have a share of what is served at a time: requests to pods
 // that hang take long, and whoever sends many of them must not keep others from
 // the pods that answer. Reads, changes, messages and watches are counted apart. Of
-// lists without a limit, each of which is in memory as a whole, there may be a tenth.
+// lists without a limit, each of which asks all pods, there may be a tenth.
 func share(next http.Handler, c *genericapiserver.Config, most int, turnedBack *prometheus.CounterVec) http.Handler {
 	reads, changes, sends, watches := newInFlight(most), newInFlight(most), newInFlight(most), newInFlight(most)
 	lists := newInFlight(max(most/10, 1))
@@ -91,6 +92,21 @@ func share(next http.Handler, c *genericapiserver.Config, most int, turnedBack *
 				return
 			}
 			defer leave()
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// holding lets lists and watches hold memory, each on the account of its user, until they
+// are over.
+func holding(next http.Handler, memory *connections.Memory) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		info, ok := request.RequestInfoFrom(r.Context())
+		user, named := request.UserFrom(r.Context())
+		if ok && named && info.IsResourceRequest && (info.Verb == "list" || info.Verb == "watch") {
+			ctx, done := memory.For(r.Context(), user.GetName())
+			defer done()
+			r = r.WithContext(ctx)
 		}
 		next.ServeHTTP(w, r)
 	})

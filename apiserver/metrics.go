@@ -21,6 +21,7 @@ const (
 	limitChangesAtOnce = "changes_at_once"
 	limitSendsAtOnce   = "messages_at_once"
 	limitWatchesAtOnce = "watches_at_once"
+	limitMemory        = "list_memory"
 )
 
 // newTurnedBack counts the requests that are answered 429 before they come to where
@@ -28,10 +29,10 @@ const (
 func newTurnedBack(r prometheus.Registerer) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "wsproxy_api_turned_back_total",
-		Help: "Requests that were answered 429, by what their user had too much of: changes or messages by rate, or reads, lists without a limit, changes, messages or watches under way at once.",
+		Help: "Requests that were answered 429, by what their user had too much of: changes or messages by rate, or reads, lists without a limit, changes, messages or watches under way at once; or because others took the memory that there is for lists.",
 	}, []string{"limit"})
 	for _, limit := range []string{
-		limitChanges, limitMessages, limitReadsAtOnce, limitListsAtOnce, limitChangesAtOnce, limitSendsAtOnce, limitWatchesAtOnce,
+		limitChanges, limitMessages, limitReadsAtOnce, limitListsAtOnce, limitChangesAtOnce, limitSendsAtOnce, limitWatchesAtOnce, limitMemory,
 	} {
 		c.WithLabelValues(limit)
 	}

@@ -15,6 +15,7 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 
 	connectionsv1alpha1 "github.com/wsproxy/wsproxy/api/connections/v1alpha1"
+	"github.com/wsproxy/wsproxy/apiserver/connections"
 	"github.com/wsproxy/wsproxy/apiserver/throttle"
 )
 
@@ -26,6 +27,7 @@ const MaxChanges = 0
 // throttles are what each user may do, by what it is.
 type throttles struct {
 	changes, sends *throttle.Throttle
+	memory         *connections.Memory
 	// turnedBack counts those who may not, by the limit.
 	turnedBack *prometheus.CounterVec
 }
@@ -43,7 +45,7 @@ func throttled(users throttles, perUser int) func(http.Handler, *genericapiserve
 		deciding := c.Authorization.Authorizer
 		defer func() { c.Authorization.Authorizer = deciding }()
 		c.Authorization.Authorizer = &countingAuthorizer{deciding, users}
-		chain := genericapiserver.DefaultBuildHandlerChain(turnBack(share(bounded(sparing(strict(api)), c), c, perUser, users.turnedBack), c, users.turnedBack), c)
+		chain := genericapiserver.DefaultBuildHandlerChain(turnBack(share(holding(bounded(sparing(strict(api)), c), users.memory), c, perUser, users.turnedBack), c, users.turnedBack), c)
 		return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 			chain.ServeHTTP(w, request.WithContext(context.WithValue(request.Context(), noteKey{}, &note{})))
 		})

@@ -70,8 +70,9 @@ func (c *Closed) List(ctx context.Context, options *internalversion.ListOptions)
 	list := &connectionsv1alpha1.ClosedWebSocketConnectionList{
 		ConnectionListMeta: page.meta(ctx), Items: make([]connectionsv1alpha1.ClosedWebSocketConnection, 0, len(page.entries)),
 	}
-	for _, e := range page.entries {
+	for i, e := range page.entries {
 		list.Items = append(list.Items, *closedOf(e))
+		page.entries[i] = fleet.Entry{} // Not in memory twice.
 	}
 	return list, nil
 }

@@ -36,8 +36,9 @@ func (s *Storage) List(ctx context.Context, options *internalversion.ListOptions
 	list := &connectionsv1alpha1.WebSocketConnectionList{
 		ConnectionListMeta: page.meta(ctx), Items: make([]connectionsv1alpha1.WebSocketConnection, 0, len(page.entries)),
 	}
-	for _, e := range page.entries {
+	for i, e := range page.entries {
 		list.Items = append(list.Items, *objectOf(e))
+		page.entries[i] = fleet.Entry{} // Not in memory twice.
 	}
 	return list, nil
 }
@@ -119,6 +120,9 @@ func (r reader) page(ctx context.Context, options *internalversion.ListOptions, 
 	var unsure error
 	if _, only := chosen.name(); !only && query.After == "" {
 		unsure = r.fleet.Confirm(ctx, chosen.namespace)
+	}
+	if also == nil {
+		query.Take = taker(ctx, perListed, perText, largeList(notOlder > 0))
 	}
 	query.Clock, query.Reach = r.fleet.Version(), first == 0 && also == nil && r.of == fleet.Live
 	result, err := r.choose(ctx, chosen, query)

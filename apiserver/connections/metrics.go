@@ -30,6 +30,7 @@ const (
 	endGone       = "gone"
 	endForgotten  = "forgotten"
 	endRelisted   = "relisted"
+	endOutdated   = "outdated"
 	endIncomplete = "incomplete"
 )
 
@@ -50,7 +51,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "wsproxy_api_watches_ended_total",
 			Help: "Watches of connections that have ended, by reason: client (it left, or its time was over), slow (it did not read), " +
 				"silent (a pod said nothing any more), gone (a pod, or the process in it, has ended without a drain), forgotten (a pod has forgotten what the watch had missed), " +
-				"relisted (the pods had to be listed again), incomplete (it could not be learned what a pod did before).",
+				"relisted (the pods had to be listed again), outdated (it was not known any more which pods there are), incomplete (it could not be learned what a pod did before).",
 		}, []string{"reason"}),
 		sends: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "wsproxy_api_sends_total",
@@ -59,7 +60,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		}, []string{"outcome"}),
 	}
 	// A series that is there from the beginning has a rate from its first event on.
-	for _, reason := range []string{endClient, endSlow, endSilent, endGone, endForgotten, endRelisted, endIncomplete} {
+	for _, reason := range []string{endClient, endSlow, endSilent, endGone, endForgotten, endRelisted, endOutdated, endIncomplete} {
 		m.ended.WithLabelValues(reason)
 	}
 	for number := range dataplanev1alpha1.SendResponse_Outcome_name {
@@ -91,6 +92,7 @@ func reasonOf(err error) string {
 		{merge.ErrGone, endGone},
 		{merge.ErrForgotten, endForgotten},
 		{merge.ErrRelisted, endRelisted},
+		{merge.ErrOutdated, endOutdated},
 	} {
 		if errors.Is(err, known.err) {
 			return known.reason

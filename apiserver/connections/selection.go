@@ -5,10 +5,7 @@ package connections
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -17,70 +14,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
 	operators "k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/wsproxy/wsproxy/api/clock"
-	connectionsv1alpha1 "github.com/wsproxy/wsproxy/api/connections/v1alpha1"
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	"github.com/wsproxy/wsproxy/apiserver/fleet"
 )
-
-// The fields that can be selected by.
-const (
-	fieldName      = "metadata.name"
-	fieldNamespace = "metadata.namespace"
-	fieldProxy     = "spec.proxy"
-	fieldPod       = "spec.pod"
-	fieldSourceIP  = "spec.sourceIP"
-	fieldPhase     = "status.phase"
-	fieldBy        = "status.by"
-	fieldCause     = "status.cause"
-	fieldCode      = "status.code"
-)
-
-// fieldPaths are the names under which the fields may be asked for. The address
-// of the client has two: where it is, and the one without the detour.
-var fieldPaths = map[string]string{
-	fieldName:              fieldName,
-	fieldNamespace:         fieldNamespace,
-	fieldProxy:             fieldProxy,
-	fieldPod:               fieldPod,
-	fieldSourceIP:          fieldSourceIP,
-	"spec.client.sourceIP": fieldSourceIP,
-}
-
-// AddFieldLabels makes a scheme accept the field selectors that lists know; any
-// other is a bad request before it comes here.
-func AddFieldLabels(scheme *runtime.Scheme) error {
-	return errors.Join(
-		addFieldLabels(scheme, "WebSocketConnection", fieldPhase),
-		addFieldLabels(scheme, "ClosedWebSocketConnection", fieldBy, fieldCause, fieldCode),
-	)
-}
-
-// addFieldLabels makes a scheme accept the field selectors of a kind, which are those
-// of all and its own. Addresses are compared, not texts.
-func addFieldLabels(scheme *runtime.Scheme, kind string, own ...string) error {
-	return scheme.AddFieldLabelConversionFunc(connectionsv1alpha1.GroupVersion.WithKind(kind), func(label, value string) (string, string, error) {
-		if slices.Contains(own, label) {
-			return label, value, nil
-		}
-		known, ok := fieldPaths[label]
-		if !ok {
-			return "", "", fmt.Errorf("field label not supported: %s", label)
-		}
-		if known == fieldSourceIP {
-			ip, err := netip.ParseAddr(value)
-			if err != nil {
-				return "", "", fmt.Errorf("%s: %q is no IP address", label, value)
-			}
-			return known, ip.Unmap().String(), nil
-		}
-		return known, value, nil
-	})
-}
 
 type withoutPods struct{}
 

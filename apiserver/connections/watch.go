@@ -61,7 +61,11 @@ func (s *Storage) Watch(ctx context.Context, options *internalversion.ListOption
 		from = s.fleet.Version()
 		s.fleet.Complete(from)
 	}
-	followed, err := s.fleet.Watch(ctx, fleet.Query{Pods: chosen.pod, Keep: chosen.keep(), SourceIP: chosen.sourceIP()}, from)
+	query := fleet.Query{Pods: chosen.pod, Keep: chosen.keep(), SourceIP: chosen.sourceIP()}
+	if initial {
+		query.Take = taker(ctx, perWatched, perWatchedText, errLargeWatch)
+	}
+	followed, err := s.fleet.Watch(ctx, query, from)
 	if err != nil {
 		return nil, apiError(ctx, "", err)
 	}
@@ -126,6 +130,7 @@ func (w *watcher) run(ctx context.Context) (reason string) {
 		switch {
 		case w.initial && !initial:
 			w.initial, due = false, now.Add(bookmarkEvery)
+			settle(ctx)
 			if w.bookmarks && !w.send(ctx, w.bookmark(version, true)) {
 				return w.unsent(ctx)
 			}

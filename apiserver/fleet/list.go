@@ -17,6 +17,8 @@ import (
 const (
 	// maxAsked pods are asked at a time, not counting the slow ones.
 	maxAsked = 64
+	// maxUnneeded connections, or little more, are asked for beside those that a page has.
+	maxUnneeded = 20_000
 	// hedge is how long an answer is waited for before another pod is asked in its
 	// place. So pods that are silent, however many, do not keep the others from
 	// being asked.
@@ -47,12 +49,33 @@ type Query struct {
 	// SourceIP: pods are asked for connections of this client only; empty: of all. Keep
 	// must say so as well, because some do not know what that means.
 	SourceIP string
+	// Take, where it is not nil, is told of each connection that is kept until the answer
+	// is written how many bytes of text it has. Its error ends the list. It is called by
+	// many goroutines.
+	Take func(texts int) error
 	// Clock is a Version: every change up to it is in the list.
 	Clock clock.Stamp
 	// Reach: the pods of which the limit leaves nothing are asked whether they answer,
 	// so that Unanswered and Untimely are those of all pages.
 	Reach bool
 }
+
+// take asks Take, whose error is a *fullError.
+func (q *Query) take(texts int) error {
+	if q.Take == nil {
+		return nil
+	}
+	if err := q.Take(texts); err != nil {
+		return &fullError{err}
+	}
+	return nil
+}
+
+// fullError is why no more is kept, which no pod is to blame for.
+type fullError struct{ why error }
+
+// Error implements error.
+func (e *fullError) Error() string { return e.why.Error() }
 
 // Result is what the pods answered.
 type Result struct {
@@ -81,7 +104,7 @@ type answer struct {
 // List asks the pods. Where there is a limit, it begins with the first one and
 // asks more at a time when those do not fill the page or take long: a page of
 // large pods asks one or two of them. The error says that ctx ended, or that the
-// pods are not known.
+// pods are not known, or it is that of Take.
 func (f *Fleet) List(ctx context.Context, q Query) (Result, error) {
 	limited, cancel := context.WithTimeout(ctx, patience*f.options.Timeout)
 	defer cancel()
@@ -96,11 +119,18 @@ func (f *Fleet) List(ctx context.Context, q Query) (Result, error) {
 	if err := f.Ready(); err != nil {
 		return Result{}, err
 	}
-	answers := f.inOrder(limited, &asking, q, pods, q.Limit)
+	answers, err := f.inOrder(limited, &asking, q, pods, q.Limit)
+	if err != nil {
+		return Result{}, err
+	}
 	result := mergeAnswers(answers, q.Limit)
 	if beyond := pods[len(answers):]; q.Reach && len(beyond) > 0 {
 		one := Query{Of: q.Of, Pods: q.Pods, Limit: 1, Clock: q.Clock}
-		others := mergeAnswers(f.inOrder(limited, &asking, one, beyond, 0), one.Limit)
+		said, err := f.inOrder(limited, &asking, one, beyond, 0)
+		if err != nil {
+			return Result{}, err
+		}
+		others := mergeAnswers(said, one.Limit)
 		result.Unanswered = append(result.Unanswered, others.Unanswered...)
 		result.Untimely = append(result.Untimely, others.Untimely...)
 	}
@@ -112,13 +142,13 @@ func (f *Fleet) List(ctx context.Context, q Query) (Result, error) {
 
 // inOrder asks pods until the first of them have more than enough connections, and
 // returns what those said. 0 is never enough. Others may still be asked then: ctx ends
-// that.
-func (f *Fleet) inOrder(ctx context.Context, asking *sync.WaitGroup, q Query, pods []*Pod, enough int) []answer {
+// that. The error is that of Take.
+func (f *Fleet) inOrder(ctx context.Context, asking *sync.WaitGroup, q Query, pods []*Pod, enough int) ([]answer, error) {
 	answers := make([]answer, len(pods))
 	answered := make(chan int, len(pods))
-	window := maxAsked
+	window, most := maxAsked, maxAsked
 	if enough > 0 {
-		window = 1
+		window, most = 1, min(max(maxUnneeded/enough, 1), maxAsked)
 	}
 	tick := time.NewTicker(hedge)
 	defer tick.Stop()
@@ -137,15 +167,18 @@ func (f *Fleet) inOrder(ctx context.Context, asking *sync.WaitGroup, q Query, po
 		select {
 		case i := <-answered:
 			answers[i].settled = true
+			if full, ok := errors.AsType[*fullError](answers[i].err); ok {
+				return nil, full.why
+			}
 		case <-tick.C:
 		}
-		window = min(2*window, maxAsked)
+		window = min(2*window, most)
 		for settled < len(pods) && answers[settled].settled {
 			have += len(answers[settled].entries)
 			settled++
 		}
 	}
-	return answers[:settled]
+	return answers[:settled], nil
 }
 
 // quick counts those that are being asked and have not been for long.
@@ -214,11 +247,16 @@ func collect(ctx context.Context, q Query, pod *Pod, about *listing) ([]Entry, e
 		}
 		e := Entry{pod, c}
 		if q.Keep == nil || q.Keep(e) {
-			for _, text := range texts(c) {
-				size += len(text)
+			text := 0
+			for _, t := range texts(c) {
+				text += len(t)
 			}
+			size += text
 			if len(entries) == maxEntries || size > maxTexts {
 				return entries, pod.unanswered("lists more than is taken at a time, which pages would not", errTooMany)
+			}
+			if err := q.take(text); err != nil {
+				return nil, err
 			}
 			entries = append(entries, e)
 		}

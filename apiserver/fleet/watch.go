@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -78,7 +79,7 @@ type Watch struct {
 // Watch follows the pods of a query from a version on, or, where that is 0, begins with
 // what there is that it wants. What changes is not chosen. The pods must have been confirmed. It must be stopped. Errors:
 // merge.ErrExpired where it cannot go on from there; *Unanswered where it cannot begin,
-// because a pod is missing; that of ctx.
+// because a pod is missing; that of the query's Take; that of ctx.
 func (f *Fleet) Watch(ctx context.Context, query Query, version clock.Stamp) (*Watch, error) {
 	if err := f.Ready(); err != nil {
 		return nil, err
@@ -131,6 +132,7 @@ func (w *Watch) begin(ctx context.Context, initial bool) error {
 	late := time.NewTimer(w.hub.timeout)
 	defer late.Stop()
 	end := time.Now().Add(wholeState * w.hub.timeout)
+	var before []*Pod // Were missing when the timer fired last.
 	for {
 		w.join()
 		w.hub.mu.Lock()
@@ -149,25 +151,40 @@ func (w *Watch) begin(ctx context.Context, initial bool) error {
 			return ctx.Err()
 		case <-late.C:
 			w.hub.mu.Lock()
-			missing := w.merge.Unheard()
-			if time.Now().After(end) {
-				missing = w.merge.Missing()
-			}
+			unheard, missing := w.merge.Unheard(), w.merge.Missing()
 			w.hub.mu.Unlock()
-			if len(missing) == 0 {
-				late.Reset(w.hub.timeout)
-				continue
+			if p := overdue(unheard, missing, before, time.Now().After(end)); p != nil {
+				return w.incomplete(&Unanswered{Pod: p, Why: fmt.Sprintf("cannot be watched within %v", w.hub.timeout)}, initial)
 			}
-			return w.incomplete(&Unanswered{Pod: missing[0], Why: fmt.Sprintf("cannot be watched within %v", w.hub.timeout)}, initial)
+			before = missing
+			late.Reset(w.hub.timeout)
 		}
 	}
+}
+
+// overdue is a pod that is not waited for any more, when so much time is over as for an
+// answer: one that has said nothing, or, at the end, one that was missing before. A pod
+// that has just appeared has its time as well.
+func overdue(unheard, missing, before []*Pod, end bool) *Pod {
+	if len(unheard) > 0 {
+		return unheard[0]
+	}
+	for _, p := range missing {
+		if end && slices.Contains(before, p) {
+			return p
+		}
+	}
+	return nil
 }
 
 // incomplete is the error of a watch that cannot begin: who has nothing to go on from
 // has to come again, and who has to list.
 func (w *Watch) incomplete(why error, initial bool) error {
 	var missing *Unanswered
+	var full *fullError
 	switch {
+	case errors.As(why, &full):
+		return full.why
 	case initial && errors.As(why, &missing):
 		return missing
 	case initial:

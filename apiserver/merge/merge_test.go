@@ -104,7 +104,7 @@ func TestAViewOfThePodsThatIsTooOld(t *testing.T) {
 	r := merge.New[string](time.Now)
 	w := follow(t, r)
 	r.Outdated()
-	if !errors.Is(w.Err(), merge.ErrExpired) {
+	if !errors.Is(w.Err(), merge.ErrOutdated) || !errors.Is(w.Err(), merge.ErrExpired) {
 		t.Errorf("the watch goes on: %v", w.Err())
 	}
 }

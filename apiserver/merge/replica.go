@@ -35,13 +35,15 @@ var (
 	// ErrExpired: what is needed is not known here any more, or not for certain. Who
 	// lists knows everything.
 	ErrExpired = errors.New("too old resource version")
-	// ErrSilent, ErrGone, ErrForgotten and ErrRelisted are ErrExpired, too: a pod says
-	// nothing any more; a pod, or the process in it, has ended and has not said what became
-	// of its connections; it has forgotten what is needed; all pods had to be listed again.
+	// ErrSilent, ErrGone, ErrForgotten, ErrRelisted and ErrOutdated are ErrExpired, too: a
+	// pod says nothing any more; a pod, or the process in it, has ended and has not said what
+	// became of its connections; it has forgotten what is needed; all pods had to be listed
+	// again; it is not known any more which pods there are.
 	ErrSilent    = fmt.Errorf("%w: a pod has said nothing for %v", ErrExpired, Silence)
 	ErrGone      = fmt.Errorf("%w: a pod is gone", ErrExpired)
 	ErrForgotten = fmt.Errorf("%w: a pod has forgotten what has happened", ErrExpired)
 	ErrRelisted  = fmt.Errorf("%w: the pods had to be listed again", ErrExpired)
+	ErrOutdated  = fmt.Errorf("%w: it is not known any more which pods there are", ErrExpired)
 	// ErrSlow: nobody reads what happens.
 	ErrSlow = errors.New("events are read too slowly")
 	// ErrAhead: a pod says that it is later than it can be.
@@ -196,7 +198,7 @@ func (r *Replica[P]) Relisted() {
 // Who watches has to go where the pods are known.
 func (r *Replica[P]) Outdated() {
 	for w := range r.watches {
-		w.fail(fmt.Errorf("%w: it is not known any more which pods there are", ErrExpired))
+		w.fail(ErrOutdated)
 	}
 }
 

@@ -7,12 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/api/resource"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
@@ -42,6 +45,10 @@ const (
 	requestsBurst     = 100
 )
 
+// besideLists is what the server takes at most beside lists, garbage included: an idle one
+// takes a fifth, and watches whose readers are slow the rest.
+const besideLists = 512 << 20
+
 // options are what the server is told on its command line. Those of
 // k8s.io/apiserver are the set that a server without etcd and admission needs.
 type options struct {
@@ -59,6 +66,7 @@ type options struct {
 	podTimeout time.Duration
 	changes    throttle.Options
 	sends      throttle.Options
+	listMemory resource.QuantityValue
 	version    bool
 }
 
@@ -75,6 +83,7 @@ func newOptions() *options {
 		podTimeout:     3 * time.Second,
 		changes:        throttle.Options{PerSecond: 50, Burst: 100},
 		sends:          throttle.Options{PerSecond: 200, Burst: 400},
+		listMemory:     resource.QuantityValue{Quantity: *resource.NewQuantity(apiserver.DefaultListMemory, resource.BinarySI)},
 	}
 	o.generic.MaxMutatingRequestsInFlight = apiserver.MaxChanges
 	o.serving.BindPort = 8443
@@ -101,6 +110,7 @@ func parse(arguments []string, usage io.Writer) (*options, error) {
 	flags.IntVar(&o.changes.Burst, "changes-burst", o.changes.Burst, "changes that each user may make at once")
 	flags.Float64Var(&o.sends.PerSecond, "sends-per-second", o.sends.PerSecond, "messages that each user may send to clients per second, dry runs included")
 	flags.IntVar(&o.sends.Burst, "sends-burst", o.sends.Burst, "messages that each user may send at once")
+	flags.Var(&o.listMemory, "list-memory", "memory that lists, and watches that begin with what there is, may hold together, one user half of it; the server needs up to 512Mi beside it")
 	flags.BoolVar(&o.version, "version", false, "print the version and exit")
 	o.generic.AddUniversalFlags(flags)
 	o.serving.AddFlags(flags)
@@ -132,6 +142,9 @@ func (o *options) check(rest []string) error {
 	}
 	if o.sends.PerSecond <= 0 || o.sends.Burst < 1 {
 		problems = append(problems, errors.New("--sends-per-second must be positive, --sends-burst at least 1"))
+	}
+	if o.listMemory.Value() < 1<<20 {
+		problems = append(problems, errors.New("--list-memory must be at least 1Mi"))
 	}
 	if o.features.EnablePriorityAndFairness {
 		problems = append(problems, errors.New("--enable-priority-and-fairness is not supported"))
@@ -165,6 +178,10 @@ func (o *options) complete() error {
 	}
 	if o.authorization.RemoteKubeConfigFile == "" {
 		o.authorization.RemoteKubeConfigFile = o.kubeconfig
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		// Garbage would else be as much as what is held.
+		debug.SetMemoryLimit(o.listMemory.Value() + besideLists)
 	}
 	return o.generic.ComponentGlobalsRegistry.Set()
 }
@@ -204,7 +221,7 @@ func (o *options) config() (*apiserver.Config, error) {
 	g.Authentication.Authenticator = apiserver.Named(g.Authentication.Authenticator)
 	g.Authorization.Authorizer = apiserver.AllNames(g.Authorization.Authorizer)
 	c.Fleet = fleet.Options{Pods: client.CoreV1(), Namespaces: o.namespaces, ClientDir: o.clientDir, Timeout: o.podTimeout, Logger: klog.Background()}
-	c.Changes, c.Sends = o.changes, o.sends
+	c.Changes, c.Sends, c.ListMemory = o.changes, o.sends, o.listMemory.Value()
 	return c, nil
 }
 

@@ -4,9 +4,12 @@
 package apiservice
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -28,13 +31,20 @@ import (
 	"github.com/wsproxy/wsproxy/controllers/certificates"
 )
 
-// trustAgain is how often all ConfigMaps are looked at, because nothing tells when
-// somebody changes one.
-const trustAgain = 10 * time.Minute
+const (
+	// trustAgain is how often all ConfigMaps are looked at, because nothing tells when
+	// somebody changes one.
+	trustAgain = 10 * time.Minute
+	// maxOwners of a ConfigMap are written down, so that neither its size nor how often it
+	// is written grows with the proxies. They are replaced as they go.
+	maxOwners = 10
+)
 
 // Trust keeps, in each namespace that has a proxy, a ConfigMap with the authorities
 // of the API server's certificate, for backends that call it directly: a pod can mount
-// what is in its own namespace only. It goes with the last of the proxies there.
+// what is in its own namespace only. It goes with the last of the proxies there, also
+// while no operator runs. Where somebody has made it immutable, it stays as it is: a
+// pod would not be shown a new one, and a rotation does not wait for it.
 type Trust struct {
 	// Client reads proxies from the cache, and writes.
 	Client client.Client
@@ -82,15 +92,18 @@ func (t *Trust) Reconcile(ctx context.Context, request reconcile.Request) (recon
 
 type ownerReference = metav1ac.OwnerReferenceApplyConfiguration
 
-// owners returns the proxies of each namespace that has any, or of one namespace.
+// owners returns the oldest proxies of each namespace that has any, or of one namespace.
 func (t *Trust) owners(ctx context.Context, namespace string) (map[string][]*ownerReference, error) {
 	var proxies wsproxyv1alpha1.WebSocketProxyList
 	if err := t.Client.List(ctx, &proxies, client.InNamespace(namespace)); err != nil {
 		return nil, fmt.Errorf("list proxies: %w", err)
 	}
+	slices.SortFunc(proxies.Items, func(a, b wsproxyv1alpha1.WebSocketProxy) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
+	})
 	owners := map[string][]*ownerReference{}
 	for i := range proxies.Items {
-		if p := &proxies.Items[i]; p.DeletionTimestamp.IsZero() {
+		if p := &proxies.Items[i]; p.DeletionTimestamp.IsZero() && len(owners[p.Namespace]) < maxOwners {
 			owners[p.Namespace] = append(owners[p.Namespace], metav1ac.OwnerReference().
 				WithAPIVersion(wsproxyv1alpha1.GroupVersion.String()).
 				WithKind("WebSocketProxy").
@@ -116,6 +129,9 @@ func (t *Trust) write(ctx context.Context, namespace string, owners []*ownerRefe
 	case !t.ours(have):
 		logr.FromContextOrDiscard(ctx).Info("ConfigMap left alone, because it is somebody else's", "configMap", key)
 		return nil
+	case isStale(have, bundle):
+		logr.FromContextOrDiscard(ctx).Info("ConfigMap cannot be brought up to date, because it is immutable: delete it, and it is made anew", "configMap", key)
+		return nil
 	default:
 		// An operator that is behind must not bring back what was replaced.
 		desired.WithResourceVersion(have.ResourceVersion)
@@ -136,8 +152,13 @@ func (t *Trust) ours(c *corev1.ConfigMap) bool {
 	return true
 }
 
-// Trusts says whether these ConfigMaps, as far as they have an owner, have exactly these
-// authorities.
+// isStale reports whether a ConfigMap has other authorities and cannot be given these.
+func isStale(c *corev1.ConfigMap, bundle []byte) bool {
+	return c.Immutable != nil && *c.Immutable && c.Data[FileCA] != string(bundle)
+}
+
+// Trusts says whether these ConfigMaps, as far as they have an owner and can be changed,
+// have exactly these authorities.
 func (t *Trust) Trusts(ctx context.Context, bundle []byte) error {
 	owners, err := t.owners(ctx, "")
 	if err != nil {
@@ -153,7 +174,7 @@ func (t *Trust) Trusts(ctx context.Context, bundle []byte) error {
 			return fmt.Errorf("list ConfigMaps: %w", err)
 		}
 		for i := range all.Items {
-			if c := &all.Items[i]; len(owners[c.Namespace]) > 0 && c.Data[FileCA] != string(bundle) {
+			if c := &all.Items[i]; len(owners[c.Namespace]) > 0 && c.Data[FileCA] != string(bundle) && !isStale(c, bundle) {
 				return fmt.Errorf("the ConfigMap %s has other authorities", client.ObjectKeyFromObject(c))
 			}
 		}

@@ -6,12 +6,15 @@ package apiservice
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -24,35 +27,52 @@ import (
 	"github.com/wsproxy/wsproxy/controllers/certificates"
 )
 
-// cluster has a proxy in each of some namespaces and nothing else. It counts what is
-// written, and refuses what is for the namespace "bad".
+// cluster has a proxy in each of some namespaces and nothing else, or what is said. It
+// counts what is written, and refuses what is for the namespace "bad".
 type cluster struct {
 	client.Client
 	namespaces []string
 	written    map[string]int
+	// have is the ConfigMap of each namespace that has one, and last the one that was
+	// written last.
+	have map[string]*corev1.ConfigMap
+	last *corev1ac.ConfigMapApplyConfiguration
 }
 
 func (c *cluster) List(_ context.Context, into client.ObjectList, options ...client.ListOption) error {
 	var wanted client.ListOptions
 	wanted.ApplyOptions(options)
+	if all, ok := into.(*corev1.ConfigMapList); ok {
+		for _, c := range c.have {
+			all.Items = append(all.Items, *c)
+		}
+		return nil
+	}
 	proxies := into.(*wsproxyv1alpha1.WebSocketProxyList)
-	for _, namespace := range c.namespaces {
+	for i, namespace := range c.namespaces {
 		if wanted.Namespace == "" || wanted.Namespace == namespace {
 			p := wsproxyv1alpha1.WebSocketProxy{}
-			p.Namespace, p.Name, p.UID = namespace, "echo", types.UID("uid-"+namespace)
+			p.Namespace, p.Name, p.UID = namespace, fmt.Sprintf("echo-%d", i), types.UID(fmt.Sprint("uid-", i))
+			// The last one is the oldest.
+			p.CreationTimestamp = metav1.NewTime(time.Unix(int64(1_800_000_000-i), 0))
 			proxies.Items = append(proxies.Items, p)
 		}
 	}
 	return nil
 }
 
-func (*cluster) Get(_ context.Context, key client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
+func (c *cluster) Get(_ context.Context, key client.ObjectKey, into client.Object, _ ...client.GetOption) error {
+	if have, ok := into.(*corev1.ConfigMap); ok && c.have[key.Namespace] != nil {
+		*have = *c.have[key.Namespace]
+		return nil
+	}
 	return apierrors.NewNotFound(schema.GroupResource{}, key.Name)
 }
 
 func (c *cluster) Apply(_ context.Context, object runtime.ApplyConfiguration, _ ...client.ApplyOption) error {
 	if configMap, ok := object.(*corev1ac.ConfigMapApplyConfiguration); ok {
 		c.written[*configMap.Namespace]++
+		c.last = configMap
 		if *configMap.Namespace == "bad" {
 			return errors.New("no")
 		}
@@ -64,11 +84,7 @@ func (c *cluster) Apply(_ context.Context, object runtime.ApplyConfiguration, _ 
 // the others again and again.
 func TestOnlyWhatCouldNotBeWrittenIsWrittenAgain(t *testing.T) {
 	c := &cluster{namespaces: []string{"bad", "good", "other"}, written: map[string]int{}}
-	authority := certificates.New(certificates.Options{Client: c, Live: c, Policy: certificates.DefaultPolicy(), Now: time.Now})
-	if _, err := authority.Reconcile(t.Context(), reconcile.Request{}); err != nil {
-		t.Fatal(err)
-	}
-	trust := &Trust{Client: c, Live: c, Authority: authority}
+	trust := &Trust{Client: c, Live: c, Authority: loaded(t, c)}
 	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 	defer queue.ShutDown()
 	if err := trust.all.start(t.Context(), queue); err != nil {
@@ -87,5 +103,66 @@ func TestOnlyWhatCouldNotBeWrittenIsWrittenAgain(t *testing.T) {
 	}
 	if want := []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: "bad"}}}; !slices.Equal(failed, want) {
 		t.Errorf("tried again are %v, want %v", failed, want)
+	}
+}
+
+// loaded is an authority that has certificates.
+func loaded(t *testing.T, c *cluster) *certificates.Authority {
+	t.Helper()
+	authority := certificates.New(certificates.Options{Client: c, Live: c, Policy: certificates.DefaultPolicy(), Now: time.Now})
+	if _, err := authority.Reconcile(t.Context(), reconcile.Request{}); err != nil {
+		t.Fatal(err)
+	}
+	return authority
+}
+
+// The ConfigMap does not grow with the proxies, nor is another one written for each.
+func TestTheOldestProxiesOwnWhatIsTrusted(t *testing.T) {
+	c := &cluster{namespaces: slices.Repeat([]string{"shop"}, 15), written: map[string]int{}}
+	trust := &Trust{Client: c, Live: c, Authority: loaded(t, c)}
+	if _, err := trust.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "shop"}}); err != nil {
+		t.Fatal(err)
+	}
+	var owners []string
+	for _, o := range c.last.OwnerReferences {
+		owners = append(owners, *o.Name)
+	}
+	want := []string{"echo-14", "echo-13", "echo-12", "echo-11", "echo-10", "echo-9", "echo-8", "echo-7", "echo-6", "echo-5"}
+	if !slices.Equal(owners, want) {
+		t.Errorf("owned by %v, want %v", owners, want)
+	}
+}
+
+// A rotation does not wait for somebody who has made theirs immutable.
+func TestWhatIsImmutableIsNotWaitedFor(t *testing.T) {
+	c := &cluster{namespaces: []string{"shop"}, written: map[string]int{}}
+	trust := &Trust{Client: c, Live: c, Authority: loaded(t, c)}
+	state, err := trust.Authority.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		immutable bool
+		data      string
+		written   int
+		trusts    bool
+	}{
+		"as it should be":            {false, string(state.Bundle()), 1, true},
+		"as it should be, immutable": {true, string(state.Bundle()), 1, true},
+		"something else":             {false, "other", 1, false},
+		"something else, immutable":  {true, "other", 0, true},
+	} {
+		have := &corev1.ConfigMap{Immutable: &test.immutable, Data: map[string]string{FileCA: test.data}}
+		have.Namespace, have.Name = "shop", TrustName
+		c.have, c.written = map[string]*corev1.ConfigMap{"shop": have}, map[string]int{}
+		if _, err := trust.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "shop"}}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if c.written["shop"] != test.written {
+			t.Errorf("%s: written %d times", name, c.written["shop"])
+		}
+		if err := trust.Trusts(t.Context(), state.Bundle()); (err == nil) != test.trusts {
+			t.Errorf("%s: the rotation goes on: %v", name, err)
+		}
 	}
 }

@@ -179,6 +179,24 @@ func TestTheClosedAreSelectedAndListedInPages(t *testing.T) {
 	} {
 		r.get(of.path+"?fieldSelector="+url.QueryEscape(of.field)).refusal(http.StatusBadRequest, metav1.StatusReasonBadRequest, "")
 	}
+	// What nothing can match is not answered with nothing.
+	for selector, right := range map[string]string{
+		"status.by=admin":          "Admin",
+		"status.by!=admin":         "Admin",
+		"status.cause=Drain":       "Drained",
+		"status.cause=":            "ClientClose",
+		"status.code=abc":          "1000 to 4999",
+		"status.code=99":           "1000 to 4999",
+		"spec.sourceIP!=192.0.2":   "no IP address",
+		"status.by=Client,x=y":     "x",
+		"status.by in (Client)":    "invalid selector",
+		"status.code=4001,spec.ip": "invalid selector",
+	} {
+		s := r.get(closedPath("shop")+"?fieldSelector="+url.QueryEscape(selector)).refusal(http.StatusBadRequest, metav1.StatusReasonBadRequest, "")
+		if !strings.Contains(s.Message, right) {
+			t.Errorf("%s: %s", selector, s.Message)
+		}
+	}
 	if got := namesOf(r.get(path("shop")).list()); !slices.Equal(got, live) {
 		t.Errorf("live are %v, want %v", got, live)
 	}

@@ -195,6 +195,10 @@ func TestListsThatCannotBe(t *testing.T) {
 	r.pod("shop", "echo", "echo-a").connect(1)
 	for query, want := range map[string]int{
 		"fieldSelector=spec.path%3D/":                         http.StatusBadRequest,
+		"fieldSelector=status.phase%3Dopen":                   http.StatusBadRequest,
+		"fieldSelector=status.phase!%3Dopen":                  http.StatusBadRequest,
+		"watch=1&fieldSelector=status.phase%3Dopen":           http.StatusBadRequest,
+		"fieldSelector=status.phase%3DOpen":                   http.StatusOK,
 		"continue=%21":                                        http.StatusBadRequest,
 		"continue=e30":                                        http.StatusBadRequest,
 		"continue=eyJhZnRlciI6IngiLCJydiI6MX0":                http.StatusBadRequest,

@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -110,6 +111,11 @@ func (l *list) print(s *survey, table *metav1.Table, missing []error) error {
 			return err
 		}
 	}
+	return l.lacks(missing)
+}
+
+// lacks says what is missing. Then the command has failed.
+func (l *list) lacks(missing []error) error {
 	for _, err := range missing {
 		fmt.Fprintln(l.streams.ErrOut, explain(err))
 	}
@@ -125,23 +131,34 @@ func (l *list) text(table *metav1.Table) (string, error) {
 	return text.String(), err
 }
 
-// objects prints what is no table: a list, or the object if a single one is named.
+// objects prints what is no table: a list, or the object if a single one is named. As
+// kubectl does, it prints those of several that there are, and then what is missing.
 func (l *list) objects(ctx context.Context, s *survey) error {
 	printer, err := l.output.printer()
 	if err != nil {
 		return err
 	}
-	all := &unstructured.UnstructuredList{}
-	all.SetGroupVersionKind(connectionsv1alpha1.GroupVersion.WithKind("WebSocketConnectionList"))
-	for _, name := range l.choice.names {
-		object, err := s.client.Get(ctx, client.Connections, s.namespace, name)
+	if len(l.choice.names) == 1 {
+		object, err := s.client.Get(ctx, client.Connections, s.namespace, l.choice.names[0])
 		if err != nil {
 			return err
 		}
-		if len(l.choice.names) == 1 {
-			return printer.PrintObj(object, l.streams.Out)
+		return printer.PrintObj(object, l.streams.Out)
+	}
+	all := &unstructured.UnstructuredList{}
+	all.SetGroupVersionKind(connectionsv1alpha1.GroupVersion.WithKind("WebSocketConnectionList"))
+	var missing []error
+	for _, name := range l.choice.names {
+		object, err := s.client.Get(ctx, client.Connections, s.namespace, name)
+		var answered apierrors.APIStatus
+		switch {
+		case err == nil:
+			all.Items = append(all.Items, *object)
+		case errors.As(err, &answered):
+			missing = append(missing, err)
+		default: // There is no server, so none of the others either.
+			return err
 		}
-		all.Items = append(all.Items, *object)
 	}
 	if len(l.choice.names) == 0 {
 		if err := s.client.Lists(ctx, l.choice.selection(s.namespace), func(page *unstructured.UnstructuredList) error {
@@ -152,5 +169,8 @@ func (l *list) objects(ctx context.Context, s *survey) error {
 			return err
 		}
 	}
-	return printer.PrintObj(all, l.streams.Out)
+	if err := printer.PrintObj(all, l.streams.Out); err != nil {
+		return err
+	}
+	return l.lacks(missing)
 }

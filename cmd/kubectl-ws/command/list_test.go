@@ -80,6 +80,16 @@ func TestListPrintsWhatTheServerSaysInOtherFormats(t *testing.T) {
 	if got := r.must("list", "pod-0001", "-o", "yaml"); !strings.HasPrefix(got, "apiVersion: connections.wsproxy.io/v1alpha1\nkind: WebSocketConnection\n") {
 		t.Errorf("%s", got)
 	}
+	// Of several those are printed that there are.
+	code, out, errOut := r.run("list", "pod-0001", "nobody", "pod-0002", "-o", "name")
+	if want := "Error from server (NotFound): websocketconnections.connections.wsproxy.io \"nobody\" not found\n"; code != 1 || errOut != want ||
+		out != "websocketconnection.connections.wsproxy.io/pod-0001\nwebsocketconnection.connections.wsproxy.io/pod-0002\n" {
+		t.Errorf("%d\n%s\n%s", code, out, errOut)
+	}
+	code, out, errOut = r.run("list", "nobody", "no-one", "-o", "jsonpath={.items}")
+	if code != 1 || out != "[]" || strings.Count(errOut, "NotFound") != 2 {
+		t.Errorf("%d\n%s\n%s", code, out, errOut)
+	}
 	// A field of a later server.
 	r.objects["/apis/connections.wsproxy.io/v1alpha1/namespaces/shop/websocketconnections/later"] = map[string]any{
 		"apiVersion": "connections.wsproxy.io/v1alpha1", "kind": "WebSocketConnection", "metadata": map[string]any{"name": "later"}, "status": map[string]any{"novelty": 7},
@@ -101,6 +111,7 @@ func TestListFailsAsKubectlDoes(t *testing.T) {
 		{"list x -A", "error: a resource cannot be retrieved by name across all namespaces"},
 		{"list --nonsense", "error: unknown flag: --nonsense\nSee 'kubectl ws list --help' for usage"},
 		{"list -o nonsense", `error: unable to match a printer suitable for the output format "nonsense", allowed formats are: go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,kyaml,name,template,templatefile,wide,yaml`},
+		{"list -o custom-columns=NAME:.metadata.name", "error: custom columns are printed by kubectl get wsc -o custom-columns=…; here -o jsonpath=… chooses fields"},
 		{"list -w -o json", "error: --watch and --rates are for tables: use kubectl get wsc --watch for other formats"},
 		{"list -w --refresh 1ms", "error: --refresh must be at least 500ms"},
 		{"list --context nonsense", "Error in configuration: context was not found for specified context: nonsense"},

@@ -46,6 +46,10 @@ func (o *output) printer() (printers.ResourcePrinter, error) {
 	var unknown genericclioptions.NoCompatiblePrinterError
 	if errors.As(err, &unknown) {
 		unknown.AllowedFormats = append(unknown.AllowedFormats, "wide")
+		if strings.HasPrefix(*o.OutputFormat, "custom-columns") {
+			// kubectl's printer of them is in no library.
+			return nil, errors.New("custom columns are printed by kubectl get wsc -o custom-columns=…; here -o jsonpath=… chooses fields")
+		}
 		return nil, unknown
 	}
 	return printer, err

@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/tls"
@@ -74,18 +75,41 @@ func path(rest ...string) string {
 	return strings.Join(append([]string{"/apis/connections.wsproxy.io/v1alpha1/namespaces/" + namespace + "/websocketconnections"}, rest...), "/")
 }
 
-// ask sends a request and returns the answer, whose body is to be closed; zipped says
-// that it may be compressed, as it is for client-go. The error is also that of an
-// answer that is none.
+// format is how an answer is wanted; zipped says that it may be compressed, as it is for
+// client-go.
+type format struct {
+	zipped bool
+	accept string // Empty: objects as JSON.
+}
+
+// asTable is what kubectl accepts.
+const asTable = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+// refusedError is an answer that is none.
+type refusedError struct {
+	code int
+	said string
+}
+
+// Error implements error.
+func (e *refusedError) Error() string { return e.said }
+
+// ask is askAs for objects as JSON.
 func (c *caller) ask(ctx context.Context, method, path, body string, zipped bool) (*http.Response, error) {
+	return c.askAs(ctx, format{zipped: zipped}, method, path, body)
+}
+
+// askAs sends a request and returns the answer, whose body is to be closed. The error
+// may be a *refusedError.
+func (c *caller) askAs(ctx context.Context, how format, method, path, body string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Accept", "application/json")
+	request.Header.Set("Accept", cmp.Or(how.accept, "application/json"))
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept-Encoding", "identity")
-	if zipped {
+	if how.zipped {
 		request.Header.Set("Accept-Encoding", "gzip")
 	}
 	if c.token != "" {
@@ -98,7 +122,7 @@ func (c *caller) ask(ctx context.Context, method, path, body string, zipped bool
 	if response.StatusCode/100 != 2 {
 		defer response.Body.Close()
 		said, _ := io.ReadAll(io.LimitReader(response.Body, 1000)) // What there is of it.
-		return nil, fmt.Errorf("%s %s: %s: %s", method, path, response.Status, bytes.TrimSpace(said))
+		return nil, fmt.Errorf("%s %s: %w", method, path, &refusedError{response.StatusCode, fmt.Sprintf("%s: %s", response.Status, bytes.TrimSpace(said))})
 	}
 	return response, nil
 }

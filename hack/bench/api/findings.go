@@ -18,7 +18,9 @@ type findings struct {
 	points []point
 	memory []memory
 	bulks  []bulk
-	ends   []ends
+	// later is the memory of the apiserver (PSS, bytes) some time after all of these.
+	later int64
+	ends  []ends
 }
 
 // add takes what was measured of many; want is how many there are, 0 where that is not
@@ -96,6 +98,7 @@ func (f *findings) String() string {
 			fmt.Fprintf(&out, "  failed: %s\n", b.failure)
 		}
 	}
+	fmt.Fprintf(&out, "%v later the apiserver has %.1f MiB (PSS)\n", respite, mebibytes(f.later))
 	fmt.Fprintf(&out, "\n%-26s %8s %8s %8s\n", "end to end, ms", "median", "99 %", "longest")
 	for _, e := range f.ends {
 		for _, row := range []struct {

@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
+	"strings"
 )
 
 // simulated is all pods without sockets.
@@ -45,6 +47,20 @@ func (s *simulated) of(match func(pod, number int) bool) (n int) {
 		}
 	}
 	return n
+}
+
+// first selects the first pods that have no more than n connections together, at least
+// one, and returns how many those have.
+func (s *simulated) first(n, proxies int) (have int, selection url.Values) {
+	var names []string
+	for i, p := range s.pods {
+		if i > 0 && have+len(p.connections) > n {
+			break
+		}
+		have += len(p.connections)
+		names = append(names, podName(i, proxies))
+	}
+	return have, url.Values{"labelSelector": {"wsproxy.io/pod in (" + strings.Join(names, ",") + ")"}}
 }
 
 // any returns the pod and the place in it of a connection, each as likely as any other.

@@ -24,6 +24,8 @@ import (
 // options say how much is done, and with what.
 type options struct {
 	pods, proxies, calls int
+	atOnce               int
+	listMemory           string
 	sizes                []int
 	growth               float64
 	assets               string
@@ -37,6 +39,8 @@ func main() {
 	flag.IntVar(&o.proxies, "proxies", 10, "proxies that the pods are of")
 	flag.IntVar(&o.calls, "calls", 400, "gets, and disconnects, for each size and way; at least 100")
 	flag.Float64Var(&o.growth, "growth", 1.5, "how much more CPU time a get, a disconnect and a page may take at the largest size than at the smallest, and how much more memory")
+	flag.IntVar(&o.atOnce, "at-once", 50_000, "connections of the lists that are not in pages, beside the one of all of them; those of whole pods, so it may be a few less")
+	flag.StringVar(&o.listMemory, "list-memory", "", "that of the apiserver; empty: as it is by default")
 	flag.StringVar(&o.assets, "assets", os.Getenv("KUBEBUILDER_ASSETS"), "directory with etcd, kube-apiserver and kubectl")
 	flag.StringVar(&o.apiserver, "apiserver", "bin/bench/apiserver", "the program of cmd/apiserver")
 	flag.StringVar(&o.dataplane, "dataplane", "bin/bench/dataplane", "the program of cmd/dataplane")
@@ -173,19 +177,33 @@ func (p *plane) ofMany(ctx context.Context, s *simulated, callers []*caller, f *
 			return err
 		}
 	}
-	for _, zipped := range []bool{true, false} {
-		what := "all at once, gzip"
-		if !zipped {
-			what = "all at once, not compressed"
-		}
-		b, err := p.bulk(what, direct, func() (int, int64, error) { return direct.atOnce(ctx, zipped) })
-		// It may say itself that it is not all.
-		if err := f.add(b, 0, err); err != nil {
+	some, pods := s.first(p.atOnce, p.proxies)
+	for _, list := range []struct {
+		what  string
+		query url.Values
+		how   format
+		want  int // 0: it may say itself that it is not all.
+	}{
+		{"all at once, gzip", nil, format{zipped: true}, 0},
+		{"all at once, not compressed", nil, format{}, 0},
+		{"some pods at once, gzip", pods, format{zipped: true}, some},
+		{"some pods at once, not compressed", pods, format{}, some},
+		{"some pods at once, as a table", pods, format{accept: asTable}, some},
+	} {
+		b, err := p.bulk(list.what, direct, func() (int, int64, error) { return direct.atOnce(ctx, list.query, list.how) })
+		if err := f.add(b, list.want, err); err != nil {
 			return err
 		}
 	}
-	return nil
+	say("%v later", respite)
+	time.Sleep(respite)
+	var err error
+	f.later, err = p.server.PSS()
+	return err
 }
+
+// respite is how long the apiserver may take to give memory back.
+const respite = 20 * time.Second
 
 const inPages = "all in pages of 500, gzip"
 

@@ -166,13 +166,17 @@ func (p *plane) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.server, err = proc.Start(ctx, proc.Command{Log: filepath.Join(p.dir, "apiserver.log"), Args: []string{
+	arguments := []string{
 		p.apiserver, "--kubeconfig=" + kubeconfig, "--client-dir=" + p.dir,
 		"--tls-cert-file=" + filepath.Join(p.dir, "tls.crt"), "--tls-private-key-file=" + filepath.Join(p.dir, "tls.key"),
 		"--bind-address=" + host, "--secure-port=" + port,
 		// One user does here what many do elsewhere.
 		"--changes-per-second=10000", "--changes-burst=100000",
-	}})
+	}
+	if p.listMemory != "" {
+		arguments = append(arguments, "--list-memory="+p.listMemory)
+	}
+	p.server, err = proc.Start(ctx, proc.Command{Log: filepath.Join(p.dir, "apiserver.log"), Args: arguments})
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,11 @@ type pod struct {
 // proxyOf is the name of the proxy of the pod with this number, of so many proxies.
 func proxyOf(number, proxies int) string { return fmt.Sprintf("proxy-%d", number%proxies) }
 
+// podName is the name of a pod.
+func podName(number, proxies int) string {
+	return fmt.Sprintf("%s-%d", proxyOf(number, proxies), number)
+}
+
 // addressOf is a loopback address for each pod, away from those that people use.
 func addressOf(number int) string { return fmt.Sprintf("127.77.%d.%d", number/250, 1+number%250) }
 
@@ -73,7 +78,7 @@ func writeControl(ca *authority, dir, proxy string) error {
 func newPod(ctx context.Context, kube kubernetes.Interface, ca *authority, dir string, number, proxies int) (*pod, error) {
 	proxy := proxyOf(number, proxies)
 	p := &pod{ip: addressOf(number)}
-	uid, err := createPod(ctx, kube, proxy, fmt.Sprintf("%s-%d", proxy, number), p.ip)
+	uid, err := createPod(ctx, kube, proxy, podName(number, proxies), p.ip)
 	if err != nil {
 		return nil, err
 	}

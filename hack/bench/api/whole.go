@@ -84,9 +84,13 @@ func (c *caller) inPages(ctx context.Context) (connections int, bytes int64, err
 // uid is in the text of every object once.
 var uid = []byte(`"uid":"`)
 
-// atOnce lists everything with one question.
-func (c *caller) atOnce(ctx context.Context, zipped bool) (connections int, bytes int64, err error) {
-	response, err := c.ask(ctx, http.MethodGet, path(), "", zipped)
+// atOnce lists what is selected with one question. That it is refused, because there is
+// too much, is an answer too.
+func (c *caller) atOnce(ctx context.Context, selection url.Values, how format) (connections int, bytes int64, err error) {
+	response, err := c.askAs(ctx, how, http.MethodGet, path()+"?"+selection.Encode(), "")
+	if refused, ok := errors.AsType[*refusedError](err); ok && refused.code == http.StatusBadRequest {
+		return 0, 0, &incompleteError{refused.said}
+	}
 	if err != nil {
 		return 0, 0, err
 	}
