@@ -45,7 +45,7 @@ type Config struct {
 	codecs serializer.CodecFactory
 }
 
-// DefaultListMemory is enough for two lists of some 70,000 connections.
+// DefaultListMemory is enough for two lists of some 75,000 connections.
 const DefaultListMemory = 512 << 20
 
 // NewConfig returns a Config whose Generic part describes the types of the group.

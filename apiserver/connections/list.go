@@ -121,7 +121,7 @@ func (r reader) page(ctx context.Context, options *internalversion.ListOptions, 
 	if _, only := chosen.name(); !only && query.After == "" {
 		unsure = r.fleet.Confirm(ctx, chosen.namespace)
 	}
-	if also == nil {
+	if also == nil { // What is ended is in memory page by page.
 		query.Take = taker(ctx, perListed, perText, largeList(notOlder > 0))
 	}
 	query.Clock, query.Reach = r.fleet.Version(), first == 0 && also == nil && r.of == fleet.Live

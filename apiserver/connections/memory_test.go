@@ -34,7 +34,7 @@ func TestListsShareMemory(t *testing.T) {
 	if !errors.Is(err, errLarge) {
 		t.Error("what is larger than half is not told so:", err)
 	}
-	_, err = begin("carol", 1)
+	_, err = begin("carol", 3)
 	if !apierrors.IsTooManyRequests(err) {
 		t.Error("there is more than all of it:", err)
 	}
