@@ -96,8 +96,9 @@ func (c *Config) Complete() (*Server, error) {
 	if err := generic.InstallAPIGroup(&group); err != nil {
 		return nil, err
 	}
+	metrics := newMetrics(registry)
 	if c.Generic.EnableMetrics {
-		serveMetrics(generic, registry)
+		serveMetrics(generic, metrics)
 	}
-	return &Server{Generic: generic, Fleet: pods}, nil
+	return &Server{Generic: generic, Fleet: pods, Metrics: metrics}, nil
 }

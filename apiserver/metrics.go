@@ -4,6 +4,8 @@
 package apiserver
 
 import (
+	"net/http"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	genericapiserver "k8s.io/apiserver/pkg/server"
@@ -53,11 +55,16 @@ func registerFleet(r prometheus.Registerer, pods *fleet.Fleet) {
 	)
 }
 
-// serveMetrics makes /metrics serve ours beside those of the libraries, which are the
-// same for all servers of a process.
-func serveMetrics(generic *genericapiserver.GenericAPIServer, ours prometheus.Gatherer) {
+// newMetrics serves ours beside those of the libraries, which are the same for all
+// servers of a process.
+func newMetrics(ours prometheus.Gatherer) http.Handler {
+	return promhttp.HandlerFor(prometheus.Gatherers{legacyregistry.DefaultGatherer, ours}, promhttp.HandlerOpts{})
+}
+
+// serveMetrics serves them at /metrics, to whom the kube-apiserver allows that.
+func serveMetrics(generic *genericapiserver.GenericAPIServer, metrics http.Handler) {
 	const path = "/metrics"
 	mux := generic.Handler.NonGoRestfulMux
 	mux.Unregister(path)
-	mux.Handle(path, promhttp.HandlerFor(prometheus.Gatherers{legacyregistry.DefaultGatherer, ours}, promhttp.HandlerOpts{}))
+	mux.Handle(path, metrics)
 }

@@ -5,6 +5,7 @@ package apiserver
 
 import (
 	"context"
+	"net/http"
 	"sync"
 
 	genericapiserver "k8s.io/apiserver/pkg/server"
@@ -16,6 +17,9 @@ import (
 type Server struct {
 	Generic *genericapiserver.GenericAPIServer
 	Fleet   *fleet.Fleet
+	// Metrics are those of the server. It serves them itself at /metrics to those who
+	// show that they may read them; whoever serves this lets everybody.
+	Metrics http.Handler
 }
 
 // Run serves until ctx ends and the requests that are under way have been

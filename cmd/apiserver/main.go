@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -63,6 +64,13 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 	server, err := config.Complete() //nolint:contextcheck // Streams of pods end with the fleet, which ends with Run.
 	if err != nil {
 		return err
+	}
+	if o.metricsAddress != "0" {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.metricsAddress)
+		if err != nil {
+			return fmt.Errorf("serve metrics: %w", err)
+		}
+		defer serveMetrics(listener, server.Metrics)()
 	}
 	klog.InfoS("apiserver starts", "version", version, "port", o.serving.BindPort)
 	err = server.Run(ctx)

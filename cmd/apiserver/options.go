@@ -63,11 +63,13 @@ type options struct {
 	kubeconfig string
 	namespaces []string
 	clientDir  string
-	podTimeout time.Duration
-	changes    throttle.Options
-	sends      throttle.Options
-	listMemory resource.QuantityValue
-	version    bool
+	// metricsAddress is where metrics are served to everybody; 0: nowhere.
+	metricsAddress string
+	podTimeout     time.Duration
+	changes        throttle.Options
+	sends          throttle.Options
+	listMemory     resource.QuantityValue
+	version        bool
 }
 
 func newOptions() *options {
@@ -105,6 +107,7 @@ func parse(arguments []string, usage io.Writer) (*options, error) {
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "file that says how to reach the kube-apiserver; empty: as a pod of the cluster")
 	flags.StringSliceVar(&o.namespaces, "watch-namespaces", nil, "namespaces whose connections are served, separated by commas; empty: those of all namespaces. It needs no rights in others")
 	flags.StringVar(&o.clientDir, "client-dir", o.clientDir, fmt.Sprintf("directory with %s and %s to show to data-plane pods, and with %s to verify them", fleet.FileClientCert, fleet.FileClientKey, fleet.FileCA))
+	flags.StringVar(&o.metricsAddress, "metrics-address", ":8080", "address that serves /metrics over plain HTTP; 0 switches it off")
 	flags.DurationVar(&o.podTimeout, "pod-timeout", o.podTimeout, "how long a data-plane pod may take to answer")
 	flags.Float64Var(&o.changes.PerSecond, "changes-per-second", o.changes.PerSecond, "changes that each user may make per second, dry runs included; 100 connections that are ended together count as one")
 	flags.IntVar(&o.changes.Burst, "changes-burst", o.changes.Burst, "changes that each user may make at once")
