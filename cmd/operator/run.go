@@ -27,8 +27,11 @@ const (
 	requestsBurst     = 400
 )
 
-// run is the operator until ctx ends.
+// run is the operator until ctx ends, or what its first argument asks for instead.
 func run(ctx context.Context, arguments []string, out io.Writer) error {
+	if len(arguments) > 0 && arguments[0] == "check" {
+		return runCheck(ctx, arguments[1:], out)
+	}
 	f, err := parse(arguments)
 	if err != nil {
 		return err
