@@ -50,7 +50,7 @@ images: ## Pack bin/images/{operator,apiserver,dataplane,echo}.tar without a con
 machinery = $(addprefix k8s.io/apimachinery/pkg/,apis/meta/v1 runtime version)
 
 .PHONY: generate
-generate: ## Write protobuf stubs, deepcopy functions, OpenAPI, CRDs and docs/settings.md from their sources
+generate: ## Write protobuf stubs, deepcopy functions, OpenAPI, CRDs, docs/settings.md and the values in the README of the chart from their sources
 	$(tool) buf generate
 	$(tool) controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/v1alpha1 paths=./api/connections/v1alpha1
 	$(tool) controller-gen crd:maxDescLen=1000000 paths=./api/v1alpha1 output:crd:dir=config/crd/bases
@@ -60,6 +60,7 @@ generate: ## Write protobuf stubs, deepcopy functions, OpenAPI, CRDs and docs/se
 		$(addprefix --readonly-pkg ,$(machinery)) ./api/connections/v1alpha1 $(machinery)
 	hack/helm/sync-crds
 	go run ./hack/docs
+	go run ./hack/chartvalues
 
 # Where generated files are.
 generated = api apiserver/openapi config charts docs/settings.md go.mod go.sum

@@ -53,8 +53,14 @@ func kubectlWith(t testing.TB, manifest string, arguments ...string) string {
 	return out
 }
 
-// template renders the chart as `helm template` does, without a cluster.
+// template renders the chart as `helm template --skip-tests` does, without a cluster.
 func template(t testing.TB, arguments ...string) string {
+	t.Helper()
+	return templateWithTests(t, append([]string{"--skip-tests"}, arguments...)...)
+}
+
+// templateWithTests is template with what `helm test` brings into the cluster, too.
+func templateWithTests(t testing.TB, arguments ...string) string {
 	t.Helper()
 	return helm(t, append([]string{"template", release, chartDir, "--namespace", namespace}, arguments...)...)
 }

@@ -3,14 +3,15 @@ Names are not derived from the release: an installation is one per cluster, sinc
 the operator finds its own objects by name.
 */}}
 
-{{/* wsproxy.labels takes {root, component}: the labels of an object, never those of a pod or a selector. With the
-chart's version among them, a new version of the chart alone would replace every pod. */}}
+{{/* wsproxy.labels takes {root, component} and, if there are any, more: the labels of an object, never those of a pod or
+a selector. With the chart's version among them, a new version of the chart alone would replace every pod. */}}
 {{- define "wsproxy.labels" -}}
-{{ include "wsproxy.selector" . }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- $own := fromYaml (include "wsproxy.selector" .) }}
+{{- $_ := set $own "app.kubernetes.io/instance" .root.Release.Name }}
+{{- $_ := set $own "app.kubernetes.io/managed-by" .root.Release.Service }}
+{{- $_ := set $own "app.kubernetes.io/version" .root.Chart.AppVersion }}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") }}
+{{- toYaml (merge $own (.more | default dict) .root.Values.commonLabels) }}
 {{- end }}
 
 {{/* wsproxy.selector takes {root, component}; without a component it is for what users are given. A Deployment's selector can never be changed. */}}
@@ -54,13 +55,47 @@ nodeSelector:
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- with .root.Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- $selector := dict "labelSelector" (dict "matchLabels" (include "wsproxy.selector" . | fromYaml)) }}
 topologySpreadConstraints:
-- maxSkew: 1
-  topologyKey: kubernetes.io/hostname
-  whenUnsatisfiable: ScheduleAnyway
-  labelSelector:
-    matchLabels:
-      {{- include "wsproxy.selector" . | nindent 6 }}
+{{- range .root.Values.topologySpreadConstraints }}
+- {{ toYaml (merge (dict) . $selector) | nindent 2 | trim }}
+{{- else }}
+- {{ toYaml (merge (dict "maxSkew" 1 "topologyKey" "kubernetes.io/hostname" "whenUnsatisfiable" "ScheduleAnyway") $selector) | nindent 2 | trim }}
+{{- end }}
+{{- end }}
+
+{{/* wsproxy.pullSecrets is for the pods of operator and apiserver. */}}
+{{- define "wsproxy.pullSecrets" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* wsproxy.namespaces is for the flags of operator and apiserver. */}}
+{{- define "wsproxy.namespaces" -}}
+{{- with .Values.watchNamespaces }}
+- --watch-namespaces={{ join "," . }}
+{{- end }}
+{{- end }}
+
+{{/* wsproxy.tracing is for the flags of operator and apiserver. The operator hands it to the data planes. */}}
+{{- define "wsproxy.tracing" -}}
+{{- if .Values.tracing.endpoint }}
+- --tracing-endpoint={{ .Values.tracing.endpoint }}
+- --tracing-sampling-ratio={{ .Values.tracing.samplingRatio }}
+{{- end }}
+{{- end }}
+
+{{/* wsproxy.authoritySecret is the Secret with the authority that the operator follows; empty: it makes its own. */}}
+{{- define "wsproxy.authoritySecret" -}}
+{{- if eq .Values.certs.mode "cert-manager" }}wsproxy-authority
+{{- else if eq .Values.certs.mode "existingSecret" }}{{ .Values.certs.existingSecret.name }}
+{{- end }}
 {{- end }}
 
 {{/* wsproxy.defaultClass is the spec of the default class: what the values set of it, and nothing else. */}}

@@ -1,0 +1,10 @@
+// The CRDs of others, of which the chart can bring objects: test/chart gives them to a real API server. Nothing of these
+// modules is compiled.
+module github.com/wsproxy/wsproxy/hack/tools/crds
+
+go 1.26.8
+
+require (
+	github.com/cert-manager/cert-manager v1.21.2
+	github.com/prometheus-operator/prometheus-operator v0.85.0
+)
