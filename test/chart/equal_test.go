@@ -24,11 +24,31 @@ var helmLabels = []string{
 }
 
 func TestTheChartSaysWhatConfigSays(t *testing.T) {
-	chart := parse(t, template(t))
-	config := parse(t, kubectl(t, "kustomize", "../../config/default"))
-	if len(config) < 16 {
-		t.Fatalf("config/default has only %q", slices.Sorted(maps.Keys(config)))
+	for base, values := range map[string][]string{
+		"default":     nil,
+		"namespaced":  {"--set", "watchNamespaces={default}"},
+		"certmanager": {"--set", "certs.mode=cert-manager"},
+	} {
+		t.Run(base, func(t *testing.T) {
+			config := parse(t, kubectl(t, "kustomize", "../../config/"+base))
+			if len(config) < 16 {
+				t.Fatalf("it has only %q", slices.Sorted(maps.Keys(config)))
+			}
+			chart := parse(t, template(t, values...))
+			if base == "namespaced" {
+				// The chart knows the namespaces and names them there.
+				for _, name := range []string{"wsproxy-operator", "wsproxy-apiserver"} {
+					key := "NetworkPolicy " + namespace + "/" + name
+					chart[key] = config[key]
+				}
+			}
+			saysTheSame(t, chart, config)
+		})
 	}
+}
+
+func saysTheSame(t *testing.T, chart, config objects) {
+	t.Helper()
 
 	// What may differ, and why.
 	//

@@ -102,7 +102,7 @@ func foreignCRDs(t *testing.T) string {
 		}
 		err := walk(module.Dir, func(path, content string) {
 			switch filepath.Base(path) {
-			case "cert-manager.io_certificates.yaml", "monitoring.coreos.com_servicemonitors.yaml", "monitoring.coreos.com_podmonitors.yaml", "monitoring.coreos.com_prometheusrules.yaml":
+			case "cert-manager.io_certificates.yaml", "cert-manager.io_issuers.yaml", "monitoring.coreos.com_servicemonitors.yaml", "monitoring.coreos.com_podmonitors.yaml", "monitoring.coreos.com_prometheusrules.yaml":
 				if dir := filepath.Base(filepath.Dir(path)); dir == "crds" || dir == "prometheus-operator-crd" {
 					crds = append(crds, content)
 				}
@@ -112,8 +112,8 @@ func foreignCRDs(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	if len(crds) != 4 {
-		t.Fatalf("%d CRDs, want 4", len(crds))
+	if len(crds) != 5 {
+		t.Fatalf("%d CRDs, want 5", len(crds))
 	}
 	return strings.Join(crds, "\n---\n")
 }

@@ -91,7 +91,7 @@ func TestTheSchemaRefuses(t *testing.T) {
 		"affinity.podAfinity.a=b":                           "podAfinity",
 		"topologySpreadConstraints[0].maxSkew=1":            "topologyKey",
 		"certs.mode=certmanager":                            "/certs/mode",
-		"certs.mode=cert-manager":                           "name",
+		"certs.certManager.issuerRef.kind=ClusterIssuer":    "name",
 		"certs.mode=existingSecret":                         "/certs/existingSecret/name",
 		"certs.certManager.issuer.name=x":                   "issuer",
 		"certs.certManager.duration=1y":                     "/certs/certManager/duration",
