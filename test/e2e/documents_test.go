@@ -52,7 +52,8 @@ func TestTheCommandsOfTheDocs(t *testing.T) {
 		out, err := user.types(t, script)
 		checkBlocks(t, page, out, prints)
 		if err != nil {
-			t.Errorf("%v:\n%s", err, out)
+			// What failed is last, and helm has printed all manifests before.
+			t.Errorf("%v:\n%s", err, out[max(0, len(out)-4000):])
 		}
 	}
 	// Those that restart what the others look at come after them, in this order.
