@@ -50,7 +50,7 @@ images: ## Pack bin/images/{operator,apiserver,dataplane,echo}.tar without a con
 machinery = $(addprefix k8s.io/apimachinery/pkg/,apis/meta/v1 runtime version)
 
 .PHONY: generate
-generate: ## Write protobuf stubs, deepcopy functions, OpenAPI, CRDs, docs/settings.md and the values in the README of the chart from their sources
+generate: ## Write protobuf stubs, deepcopy functions, OpenAPI, CRDs, docs/settings.md, docs/metrics.md and the values in the README of the chart from their sources
 	$(tool) buf generate
 	$(tool) controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/v1alpha1 paths=./api/connections/v1alpha1
 	$(tool) controller-gen crd:maxDescLen=1000000 paths=./api/v1alpha1 output:crd:dir=config/crd/bases
@@ -61,9 +61,11 @@ generate: ## Write protobuf stubs, deepcopy functions, OpenAPI, CRDs, docs/setti
 	hack/helm/sync-crds
 	go run ./hack/docs
 	go run ./hack/chartvalues
+	go run ./hack/metricsdoc > docs/metrics.md.new
+	mv docs/metrics.md.new docs/metrics.md
 
 # Where generated files are.
-generated = api apiserver/openapi config charts docs/settings.md go.mod go.sum
+generated = api apiserver/openapi config charts docs/settings.md docs/metrics.md go.mod go.sum
 
 .PHONY: verify
 verify: generate ## Generate again and fail where the tree is not what was committed
@@ -119,6 +121,7 @@ test-peers: ## Tests with WebSocket programs of others: Chromium, Python, npm's 
 
 .PHONY: test-api
 test-api: ## Tests against a real etcd and kube-apiserver
+	test/metrics/promtool >/dev/null
 	assets=$$(hack/cluster assets) && KUBEBUILDER_ASSETS=$$assets go test -timeout 15m $(run) $(api_packages)
 
 .PHONY: test-e2e

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	openapinamer "k8s.io/apiserver/pkg/endpoints/openapi"
@@ -73,15 +74,17 @@ func NewConfig(version string) (*Config, error) {
 
 // Complete makes the server. Nothing runs yet.
 func (c *Config) Complete() (*Server, error) {
+	registry := prometheus.NewRegistry()
+	var pods *fleet.Fleet
+	metrics := NewMetrics(registry, func() (int, int) { return pods.Count() }, c.Generic.OpenAPIConfig.Info.Version)
+	c.Fleet.GRPC = append(c.Fleet.GRPC, grpc.WithStatsHandler(metrics.calls))
 	pods, err := fleet.New(c.Fleet)
 	if err != nil {
 		return nil, err
 	}
 	c.Generic.AddReadyzChecks(healthz.NamedCheck("pods-known", func(*http.Request) error { return pods.Fresh() }))
-	registry := prometheus.NewRegistry()
-	registerFleet(registry, pods)
 	changes := throttle.New(c.Changes)
-	turnedBack := newTurnedBack(registry)
+	turnedBack := metrics.turnedBack
 	memory := connections.NewMemory(c.ListMemory, turnedBack.WithLabelValues(limitMemory).Inc)
 	c.Generic.BuildHandlerChainFunc = throttled(throttles{changes: changes, sends: throttle.New(c.Sends), memory: memory, turnedBack: turnedBack}, c.PerUser)
 	c.Generic.AuditPolicyRuleEvaluator = discreet(c.Generic.AuditPolicyRuleEvaluator)
@@ -92,13 +95,13 @@ func (c *Config) Complete() (*Server, error) {
 	group := genericapiserver.NewDefaultAPIGroupInfo(connectionsv1alpha1.Group, c.scheme, runtime.NewParameterCodec(c.scheme), c.codecs)
 	// There is one version and no internal one to convert to and from.
 	group.NegotiatedSerializer = c.codecs.WithoutConversion()
-	group.VersionedResourcesStorageMap[connectionsv1alpha1.GroupVersion.Version] = connections.Resources(pods, changes, connections.NewMetrics(registry))
+	group.VersionedResourcesStorageMap[connectionsv1alpha1.GroupVersion.Version] = connections.Resources(pods, changes, metrics.connections)
 	if err := generic.InstallAPIGroup(&group); err != nil {
 		return nil, err
 	}
-	metrics := newMetrics(registry)
+	page := metricsPage(registry)
 	if c.Generic.EnableMetrics {
-		serveMetrics(generic, metrics)
+		serveMetrics(generic, page)
 	}
-	return &Server{Generic: generic, Fleet: pods, Metrics: metrics}, nil
+	return &Server{Generic: generic, Fleet: pods, Metrics: page}, nil
 }

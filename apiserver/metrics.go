@@ -11,7 +11,7 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/component-base/metrics/legacyregistry"
 
-	"github.com/wsproxy/wsproxy/apiserver/fleet"
+	"github.com/wsproxy/wsproxy/apiserver/connections"
 )
 
 // What a user may have too much of, by rate and at a time.
@@ -42,22 +42,37 @@ func newTurnedBack(r prometheus.Registerer) *prometheus.CounterVec {
 	return c
 }
 
-func registerFleet(r prometheus.Registerer, pods *fleet.Fleet) {
+// Metrics are those of the API server that others count for.
+type Metrics struct {
+	connections *connections.Metrics
+	turnedBack  *prometheus.CounterVec
+	calls       *podCalls
+}
+
+// NewMetrics registers all metrics of the API server. count is asked at each scrape
+// for the pods, and for their streams.
+func NewMetrics(r prometheus.Registerer, count func() (pods, streams int), version string) Metrics {
 	r.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name:        "wsproxy_build_info",
+			Help:        "Always 1; the label is the version of the program.",
+			ConstLabels: prometheus.Labels{"version": version},
+		}, func() float64 { return 1 }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "wsproxy_api_pods",
 			Help: "Data-plane pods that are asked.",
-		}, func() float64 { n, _ := pods.Count(); return float64(n) }),
+		}, func() float64 { n, _ := count(); return float64(n) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "wsproxy_api_pod_streams",
 			Help: "Streams of data-plane pods: one for each pod that is watched, however many watch it.",
-		}, func() float64 { _, n := pods.Count(); return float64(n) }),
+		}, func() float64 { _, n := count(); return float64(n) }),
 	)
+	return Metrics{connections.NewMetrics(r), newTurnedBack(r), newPodCalls(r)}
 }
 
-// newMetrics serves ours beside those of the libraries, which are the same for all
+// metricsPage serves ours beside those of the libraries, which are the same for all
 // servers of a process.
-func newMetrics(ours prometheus.Gatherer) http.Handler {
+func metricsPage(ours prometheus.Gatherer) http.Handler {
 	return promhttp.HandlerFor(prometheus.Gatherers{legacyregistry.DefaultGatherer, ours}, promhttp.HandlerOpts{})
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -66,9 +67,16 @@ type Options struct {
 	MaxConcurrentProxies int
 	// Registerer of the metrics.
 	Registerer prometheus.Registerer
+	// Version of the program, for the metrics. Default none.
+	Version string
 	// ControlAddress returns where a pod that has an IP is reached, host:port.
 	// Default: its IP and the control port.
 	ControlAddress func(*corev1.Pod) string
+	// GRPC are more options of the connections to pods. Default none.
+	GRPC []grpc.DialOption
+	// DataplaneArgs are more arguments of the data-plane container. A change of them
+	// replaces the pods. Default none.
+	DataplaneArgs []string
 	// Now is the clock of the certificates. Default time.Now.
 	Now func() time.Time
 }
@@ -98,11 +106,13 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 	if options.MaxConcurrentProxies == 0 {
 		options.MaxConcurrentProxies = DefaultMaxConcurrentProxies
 	}
+	metrics := NewMetrics(options.Registerer, m.GetClient(), m.GetAPIReader(), options.Namespace, options.Version)
 	authority := certificates.New(certificates.Options{
-		Client: m.GetClient(),
-		Live:   m.GetAPIReader(),
-		Secret: types.NamespacedName{Namespace: options.Namespace, Name: AuthoritySecret},
-		Follow: options.AuthoritySecret,
+		Expiries: metrics.Expiries,
+		Client:   m.GetClient(),
+		Live:     m.GetAPIReader(),
+		Secret:   types.NamespacedName{Namespace: options.Namespace, Name: AuthoritySecret},
+		Follow:   options.AuthoritySecret,
 		Warn: func(reason, message string) {
 			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: options.Namespace, Name: options.AuthoritySecret}}
 			m.GetEventRecorder("wsproxy-operator").Eventf(secret, nil, corev1.EventTypeWarning, reason, "Reconcile", "%s", message)
@@ -120,7 +130,8 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 	pusher := push.New(push.Options{
 		ClientTLS: authority.ClientTLS,
 		Changed:   signals.Proxy,
-		Metrics:   push.NewMetrics(options.Registerer),
+		Metrics:   metrics.Pushes,
+		GRPC:      options.GRPC,
 	})
 	reconciler := &proxy.Reconciler{
 		Client:         m.GetClient(),
@@ -132,6 +143,7 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 		Recorder:       m.GetEventRecorder("wsproxy-operator"),
 		Image:          options.Image,
 		Watched:        options.Watched,
+		Args:           options.DataplaneArgs,
 		Rollouts:       rollout.New(options.MaxConcurrentProxies),
 		Look:           signals.Proxy,
 		ControlAddress: options.ControlAddress,
@@ -146,7 +158,6 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 		}
 	})
 	authority.Await(reconciler.Trusts)
-	options.Registerer.MustRegister(proxy.NewCollector(m.GetClient()))
 	if err := m.Add(pusher); err != nil {
 		return nil, fmt.Errorf("add pusher: %w", err)
 	}
@@ -164,7 +175,7 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 	if err := departing.SetupWithManager(m); err != nil {
 		return nil, fmt.Errorf("add Namespace controller: %w", err)
 	}
-	if err := apiserver(m, authority, options); err != nil {
+	if err := apiserver(m, authority, metrics.Expiries, options); err != nil {
 		return nil, err
 	}
 	if err := m.Add(&lease{client: m.GetClient(), live: m.GetAPIReader(), namespace: options.Namespace, logger: m.GetLogger()}); err != nil {
@@ -180,7 +191,7 @@ func Setup(ctx context.Context, m manager.Manager, options Options) (*certificat
 }
 
 // apiserver adds what the aggregated API server needs of the operator.
-func apiserver(m manager.Manager, authority *certificates.Authority, options Options) error {
+func apiserver(m manager.Manager, authority *certificates.Authority, expiries *certificates.Expiries, options Options) error {
 	secret := &apiservice.Certificates{
 		Client:     m.GetClient(),
 		Live:       m.GetAPIReader(),
@@ -189,6 +200,7 @@ func apiserver(m manager.Manager, authority *certificates.Authority, options Opt
 		Labels:     objects.APIServerLabels(),
 		FieldOwner: objects.FieldOwner,
 		Now:        options.Now,
+		Expiries:   expiries,
 	}
 	if err := secret.SetupWithManager(m); err != nil {
 		return fmt.Errorf("add certificates of the aggregated API server: %w", err)

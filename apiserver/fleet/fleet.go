@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"google.golang.org/grpc"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -39,6 +40,8 @@ type Options struct {
 	// dataplanev1alpha1.PortControl.
 	Port   int
 	Logger logr.Logger
+	// GRPC are more options of the connections to pods. Default none.
+	GRPC []grpc.DialOption
 }
 
 // Fleet is all data-plane pods of the cluster. Any number of goroutines may use

@@ -62,7 +62,7 @@ type Pod struct {
 func newPod(t target, options *Options) (*Pod, error) {
 	address := net.JoinHostPort(t.ip, strconv.Itoa(options.Port))
 	// "passthrough" takes the address as it is: nothing is looked up in DNS.
-	conn, err := grpc.NewClient("passthrough:///"+address,
+	conn, err := grpc.NewClient("passthrough:///"+address, append([]grpc.DialOption{
 		grpc.WithTransportCredentials(newFreshTLS(options.ClientDir, dataplanev1alpha1.ServerName(t.namespace, t.proxy))),
 		grpc.WithDefaultServiceConfig(retryReads),
 		// A proxy of the environment is for the way out of the cluster.
@@ -77,7 +77,7 @@ func newPod(t target, options *Options) (*Pod, error) {
 		// call under way.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.WithUserAgent("wsproxy-apiserver"),
-	)
+	}, options.GRPC...)...)
 	if err != nil {
 		return nil, fmt.Errorf("pod %s/%s: %w", t.namespace, t.name, err)
 	}

@@ -20,6 +20,8 @@ import (
 	_ "k8s.io/component-base/logs/json/register"            // --logging-format=json
 	_ "k8s.io/component-base/metrics/prometheus/restclient" // requests to the kube-apiserver in /metrics
 	"k8s.io/klog/v2"
+
+	"github.com/wsproxy/wsproxy/tracing"
 )
 
 // version is set when the program is linked.
@@ -60,6 +62,14 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 	config, err := o.config()
 	if err != nil {
 		return err
+	}
+	spans, err := tracing.Start(ctx, o.tracing, "apiserver", version)
+	if err != nil {
+		return err
+	}
+	if spans != nil {
+		config.Generic.TracerProvider = spans // which it shuts down
+		config.Fleet.GRPC = spans.DialOptions()
 	}
 	server, err := config.Complete() //nolint:contextcheck // Streams of pods end with the fleet, which ends with Run.
 	if err != nil {

@@ -31,6 +31,7 @@ import (
 	"github.com/wsproxy/wsproxy/apiserver"
 	"github.com/wsproxy/wsproxy/apiserver/fleet"
 	"github.com/wsproxy/wsproxy/apiserver/throttle"
+	"github.com/wsproxy/wsproxy/tracing"
 )
 
 // mountedSecret is where the Secret of the operator is mounted: the certificate
@@ -69,6 +70,7 @@ type options struct {
 	changes        throttle.Options
 	sends          throttle.Options
 	listMemory     resource.QuantityValue
+	tracing        tracing.Options
 	version        bool
 }
 
@@ -114,6 +116,8 @@ func parse(arguments []string, usage io.Writer) (*options, error) {
 	flags.Float64Var(&o.sends.PerSecond, "sends-per-second", o.sends.PerSecond, "messages that each user may send to clients per second, dry runs included")
 	flags.IntVar(&o.sends.Burst, "sends-burst", o.sends.Burst, "messages that each user may send at once")
 	flags.Var(&o.listMemory, "list-memory", "memory that lists, and watches that begin with what there is, may hold together, one user half of it; the server needs up to 512Mi beside it")
+	flags.StringVar(&o.tracing.Endpoint, tracing.FlagEndpoint, "", tracing.UsageEndpoint)
+	flags.Float64Var(&o.tracing.Ratio, tracing.FlagRatio, tracing.DefaultRatio, tracing.UsageRatio)
 	flags.BoolVar(&o.version, "version", false, "print the version and exit")
 	o.generic.AddUniversalFlags(flags)
 	o.serving.AddFlags(flags)
@@ -151,6 +155,9 @@ func (o *options) check(rest []string) error {
 	}
 	if o.features.EnablePriorityAndFairness {
 		problems = append(problems, errors.New("--enable-priority-and-fairness is not supported"))
+	}
+	if err := o.tracing.Check(); err != nil {
+		problems = append(problems, err)
 	}
 	for _, more := range [][]error{
 		o.generic.Validate(), o.serving.Validate(), o.authentication.Validate(), o.authorization.Validate(), o.audit.Validate(), o.features.Validate(),

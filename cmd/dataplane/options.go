@@ -17,6 +17,7 @@ import (
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	"github.com/wsproxy/wsproxy/dataplane/config"
+	"github.com/wsproxy/wsproxy/tracing"
 )
 
 // options are the flags and the environment. Empty addresses are replaced when
@@ -37,6 +38,8 @@ type options struct {
 
 	// reconnectMemory is in bytes.
 	reconnectMemory int64
+
+	tracing tracing.Options
 
 	logLevel  slog.Level
 	logFormat string
@@ -71,6 +74,8 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (options,
 		o.reconnectMemory = quantity.Value()
 		return err
 	})
+	flags.StringVar(&o.tracing.Endpoint, tracing.FlagEndpoint, "", tracing.UsageEndpoint)
+	flags.Float64Var(&o.tracing.Ratio, tracing.FlagRatio, tracing.DefaultRatio, tracing.UsageRatio)
 	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn or error")
 	flags.StringVar(&o.logFormat, "log-format", "json", "`format` of the log: json or text")
 	flags.BoolVar(&o.version, "version", false, "print the version and exit")
@@ -96,7 +101,7 @@ func (o options) check(rest []string) error {
 	case o.inPod() && o.secretDir == "":
 		return fmt.Errorf("--secret-dir is required in a pod, where the control port needs certificates (%s is set)", dataplanev1alpha1.EnvPodUID)
 	}
-	return nil
+	return o.tracing.Check()
 }
 
 // complete puts the addresses in that depend on the configuration.

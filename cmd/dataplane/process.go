@@ -22,6 +22,7 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/certs"
 	"github.com/wsproxy/wsproxy/dataplane/config"
 	"github.com/wsproxy/wsproxy/dataplane/control"
+	"github.com/wsproxy/wsproxy/dataplane/handshake"
 	"github.com/wsproxy/wsproxy/dataplane/heap"
 	"github.com/wsproxy/wsproxy/dataplane/metrics"
 	"github.com/wsproxy/wsproxy/dataplane/probe"
@@ -29,6 +30,7 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/relay"
 	"github.com/wsproxy/wsproxy/dataplane/relay/core"
 	"github.com/wsproxy/wsproxy/dataplane/upstream"
+	"github.com/wsproxy/wsproxy/tracing"
 )
 
 // stopTimeout is how long calls to the control port and scrapes may take to end
@@ -44,6 +46,8 @@ type process struct {
 	store       *config.Store
 	registry    *registry.Registry
 	certificate *certs.Pair
+	controlDir  *certs.Dir // nil where the control port has no TLS
+	tracing     *tracing.Provider
 	dialer      *upstream.Dialer
 	relay       *relay.Server
 	control     *control.Server
@@ -84,6 +88,12 @@ func start(ctx, hurry context.Context, o options, logger logr.Logger) (*process,
 		return nil, err
 	}
 	p.store.Require(p.usable)
+	if p.tracing, err = tracing.Start(ctx, o.tracing, "dataplane", version); err != nil {
+		return nil, err
+	}
+	if p.inPod() {
+		p.controlDir = certs.NewDir(p.secretDir, p.logger)
+	}
 	p.wire(hurry)
 	return p, p.listen(ctx)
 }
@@ -102,15 +112,15 @@ func podID(o options) registry.PodID {
 // longer than the pod's grace period, the kubelet ends the process.
 func (p *process) wire(hurry context.Context) {
 	budget := core.NewBudget(p.reconnectMemory)
-	m := metrics.New(metrics.Sources{
-		Connections:   p.registry.Len,
-		ConfigVersion: func() uint64 { return p.store.Current().Snapshot.GetVersion() },
-		Draining:      p.draining.Load,
-		Version:       version,
-
-		ReconnectBytes:      budget.Used,
-		ReconnectBytesLimit: budget.Limit,
-	})
+	m := p.metrics(budget)
+	p.dialer.Tracer = p.tracing.DataplaneTracer()
+	p.dialer.Attempted = func(reconnect bool, outcome handshake.Reason, took time.Duration) {
+		attempt := metrics.ForHandshake
+		if reconnect {
+			attempt = metrics.ForReconnect
+		}
+		m.Attempted(attempt, string(outcome), took)
+	}
 	p.relay = relay.New(relay.Options{
 		Config:              p.store,
 		Registry:            p.registry,
@@ -119,6 +129,7 @@ func (p *process) wire(hurry context.Context) {
 		Logger:              p.logger.WithName("relay"),
 		AcceptWhileDraining: p.acceptWhileDraining(),
 		Budget:              budget,
+		Tracer:              p.tracing.DataplaneTracer(),
 		Churned:             heap.NewKeeper().Note,
 	})
 	p.beginDrain = sync.OnceFunc(func() {
@@ -139,8 +150,9 @@ func (p *process) wire(hurry context.Context) {
 		Registry: p.registry,
 		Drain:    p.beginDrain,
 		Draining: p.draining.Load,
-		Certs:    p.controlCerts(),
+		Certs:    p.controlDir,
 		Logger:   p.logger.WithName("control"),
+		GRPC:     p.tracing.ServerOptions(),
 	})
 	p.probe = probe.NewServer(p.ready, m.Handler())
 }
@@ -161,13 +173,6 @@ func (p *process) acceptWhileDraining() time.Duration {
 		return 0
 	}
 	return time.Millisecond
-}
-
-func (p *process) controlCerts() *certs.Dir {
-	if !p.inPod() {
-		return nil
-	}
-	return certs.NewDir(p.secretDir, p.logger)
 }
 
 // ready says why clients should not be sent here. Configuration and listener are

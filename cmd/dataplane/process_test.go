@@ -218,9 +218,12 @@ func TestItRunsFromAManifestWithoutKubernetes(t *testing.T) {
 	}
 	_, body := r.get(t, "/metrics")
 	for _, sample := range []string{
-		"wsproxy_connections 1", "wsproxy_connections_opened_total 1", `wsproxy_handshakes_total{code="101",reason="Accepted"} 1`,
-		`wsproxy_messages_total{direction="from_client"} 1`, `wsproxy_messages_total{direction="from_upstream"} 1`, `wsproxy_build_info{version="dev"} 1`,
+		"wsproxy_connections{%s} 1", "wsproxy_connections_opened_total{%s} 1", `wsproxy_handshakes_total{code="101",%s,reason="Accepted"} 1`,
+		`wsproxy_messages_total{direction="from_client",%s} 1`, `wsproxy_messages_total{direction="from_upstream",%s} 1`, `wsproxy_build_info{%s,version="dev"} 1`,
+		"wsproxy_connections_limit{%s} 0", "wsproxy_upstream_endpoints{%s} 1", `wsproxy_handshake_duration_seconds_count{code_class="1xx",%s} 1`,
+		`wsproxy_upstream_handshake_duration_seconds_count{attempt="handshake",namespace="default",outcome="Accepted",proxy="echo"} 1`,
 	} {
+		sample = strings.ReplaceAll(sample, "%s", `namespace="default",proxy="echo"`)
 		if !strings.Contains(body, sample+"\n") {
 			t.Errorf("/metrics lacks %q", sample)
 		}
@@ -292,7 +295,7 @@ func TestADrainThatWasAskedForDoesNotEndTheProcess(t *testing.T) {
 		status, err := configuration.Status(t.Context(), &dataplanev1alpha1.StatusRequest{})
 		return err == nil && status.GetDraining() && status.GetConnections() == 1
 	})
-	if _, body := r.get(t, "/metrics"); !strings.Contains(body, "\nwsproxy_draining 1\n") || !strings.Contains(body, "\nwsproxy_connections 1\n") {
+	if _, body := r.get(t, "/metrics"); !strings.Contains(body, "\nwsproxy_draining{namespace=\"default\",proxy=\"echo\"} 1\n") || !strings.Contains(body, "\nwsproxy_connections{namespace=\"default\",proxy=\"echo\"} 1\n") {
 		t.Errorf("/metrics does not say how far the drain is: %s", body)
 	}
 	select {

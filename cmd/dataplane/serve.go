@@ -114,4 +114,5 @@ func (p *process) stop(ctx context.Context) {
 	if err := p.probe.Shutdown(ctx); err != nil {
 		_ = p.probe.Close() // A scrape that hangs is cut off.
 	}
+	p.tracing.Stop()
 }

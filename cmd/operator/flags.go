@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -20,6 +21,7 @@ import (
 	"github.com/wsproxy/wsproxy/controllers/apiservice"
 	"github.com/wsproxy/wsproxy/controllers/certificates"
 	"github.com/wsproxy/wsproxy/controllers/defaultclass"
+	"github.com/wsproxy/wsproxy/tracing"
 )
 
 // flags are what the operator is told on its command line.
@@ -37,6 +39,7 @@ type flags struct {
 	policies       bool
 	defaultClass   defaultclass.Spec
 	maxConcurrent  int
+	tracing        tracing.Options
 	log            zap.Options
 }
 
@@ -75,6 +78,8 @@ func parse(arguments []string) (flags, error) {
 		"life of the certificates of operator, aggregated API server and pods, which are replaced after two thirds of it")
 	set.DurationVar(&f.certificates.Overlap, "ca-overlap", f.certificates.Overlap,
 		"how long a new certificate authority is trusted before it is used, from when every Secret has it; longer than kubelets take to update a mounted Secret")
+	set.StringVar(&f.tracing.Endpoint, tracing.FlagEndpoint, "", tracing.UsageEndpoint+"; of the data planes, too, whose pods are replaced when it changes")
+	set.Float64Var(&f.tracing.Ratio, tracing.FlagRatio, tracing.DefaultRatio, tracing.UsageRatio)
 	f.log.BindFlags(set)
 	config.RegisterFlags(set)
 	if err := set.Parse(arguments); err != nil {
@@ -105,7 +110,19 @@ func (f *flags) check(rest []string) error {
 		// for the new certificates to take the place of the old.
 		return errors.New("--ca-validity must be at least six times --ca-overlap and a quarter of an hour")
 	}
-	return nil
+	return f.tracing.Check()
+}
+
+// dataplaneArgs are what the data planes are told of that: nothing where nothing is
+// traced.
+func (f *flags) dataplaneArgs() []string {
+	if f.tracing.Endpoint == "" {
+		return nil
+	}
+	return []string{
+		"--" + tracing.FlagEndpoint + "=" + f.tracing.Endpoint,
+		"--" + tracing.FlagRatio + "=" + strconv.FormatFloat(f.tracing.Ratio, 'g', -1, 64),
+	}
 }
 
 // namespaces reads a list of namespaces. An empty name among others would mean all.

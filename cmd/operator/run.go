@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/wsproxy/wsproxy/controllers"
+	"github.com/wsproxy/wsproxy/tracing"
 )
 
 // The requests per second to the API server that the operator keeps to, and how
@@ -73,6 +74,11 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 	if err := m.AddReadyzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
+	spans, err := tracing.Start(ctx, f.tracing, "operator", version)
+	if err != nil {
+		return err
+	}
+	defer spans.Stop() //nolint:contextcheck // The last spans are exported when ctx has ended.
 	if _, err := controllers.Setup(ctx, m, controllers.Options{
 		Namespace:       f.namespace,
 		Watched:         f.watched,
@@ -84,6 +90,10 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 
 		MaxConcurrentProxies: f.maxConcurrent,
 		Registerer:           metrics.Registry,
+		Version:              version,
+
+		GRPC:          spans.DialOptions(),
+		DataplaneArgs: f.dataplaneArgs(),
 	}); err != nil {
 		return err
 	}

@@ -48,6 +48,8 @@ type Certificates struct {
 	FieldOwner string
 	// Now is the clock.
 	Now func() time.Time
+	// Expiries are told of the certificates. It may be nil.
+	Expiries *certificates.Expiries
 }
 
 // Reconcile writes the Secret, with the certificates that it has while they are
@@ -76,6 +78,7 @@ func (c *Certificates) Reconcile(ctx context.Context, _ reconcile.Request) (reco
 			return reconcile.Result{}, err
 		}
 		data[w.cert] = pair.CertPEM()
+		c.Expiries.Note(w.of, pair.Certificate.NotAfter)
 		if until := max(c.Authority.Renewal(pair).Sub(now), 0) + 1; wait == 0 || until < wait {
 			wait = until
 		}
@@ -139,6 +142,7 @@ func (c *Certificates) key() types.NamespacedName {
 
 // certificate is one of the Secret's.
 type certificate struct {
+	of        certificates.Of
 	cert, key string
 	request   certificates.Request
 }
@@ -148,11 +152,11 @@ type certificate struct {
 func wanted(namespace string) []certificate {
 	host := Service + "." + namespace
 	return []certificate{
-		{FileServingCert, FileServingKey, certificates.Request{
+		{certificates.OfAPIServer, FileServingCert, FileServingKey, certificates.Request{
 			DNSNames: []string{host + ".svc", host, host + ".svc.cluster.local"},
 			Usage:    x509.ExtKeyUsageServerAuth,
 		}},
-		{FileClientCert, FileClientKey, certificates.Request{
+		{certificates.OfAPIServerClient, FileClientCert, FileClientKey, certificates.Request{
 			DNSNames: []string{dataplanev1alpha1.ClientAPIServer},
 			Usage:    x509.ExtKeyUsageClientAuth,
 		}},

@@ -74,6 +74,8 @@ type Options struct {
 	Policy     Policy
 	// Now is the clock.
 	Now func() time.Time
+	// Expiries are told of the certificates. It may be nil.
+	Expiries *Expiries
 }
 
 // New returns an Authority that has not been loaded.
@@ -230,6 +232,7 @@ func (a *Authority) adopt(ctx context.Context, next State) {
 	a.state = next
 	changed := a.changed
 	a.mu.Unlock()
+	a.options.Expiries.Note(OfAuthority, next.Current.Certificate.NotAfter)
 	for _, f := range changed {
 		f(ctx)
 	}
@@ -278,6 +281,7 @@ func (a *Authority) ClientTLS(serverName string) (*tls.Config, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.client = pair
+	a.options.Expiries.Note(OfOperator, pair.Certificate.NotAfter)
 	roots := x509.NewCertPool()
 	for _, c := range a.state.trusted() {
 		roots.AddCert(c)

@@ -22,7 +22,7 @@ const hungGrace = 10
 
 // container returns the data-plane container. No hash of the configuration is
 // in it: the pod is pushed what changes.
-func container(image string) *corev1ac.ContainerApplyConfiguration {
+func container(image string, args []string) *corev1ac.ContainerApplyConfiguration {
 	return corev1ac.Container().
 		WithName(ContainerName).
 		WithImage(image).
@@ -33,6 +33,7 @@ func container(image string) *corev1ac.ContainerApplyConfiguration {
 			"--secret-dir="+dataplanev1alpha1.SecretDir,
 			"--state-dir="+dataplanev1alpha1.StateDir,
 		).
+		WithArgs(args...).
 		WithEnv(
 			fromField(dataplanev1alpha1.EnvPodUID, "metadata.uid"),
 			fromField(dataplanev1alpha1.EnvPodName, "metadata.name"),

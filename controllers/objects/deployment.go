@@ -24,12 +24,13 @@ const revisionHistoryLimit = 3
 // itself must change is in it (image, resources, placement): a change of the
 // settings leaves it as it is, so it never replaces a pod.
 //
-// image is used where the class (nil: none) names none.
-func Deployment(proxy *wsproxyv1alpha1.WebSocketProxy, class *wsproxyv1alpha1.WebSocketProxyClass, image string) (*appsv1ac.DeploymentApplyConfiguration, error) {
+// image is used where the class (nil: none) names none. args are more arguments of
+// the container, those that the operator gives to every proxy.
+func Deployment(proxy *wsproxyv1alpha1.WebSocketProxy, class *wsproxyv1alpha1.WebSocketProxyClass, image string, args ...string) (*appsv1ac.DeploymentApplyConfiguration, error) {
 	if class != nil && class.Spec.Image != "" {
 		image = class.Spec.Image
 	}
-	template, err := podTemplate(proxy, class, image)
+	template, err := podTemplate(proxy, class, image, args)
 	if err != nil {
 		return nil, fmt.Errorf("Deployment %s: %w", Name(proxy.Name), err)
 	}
@@ -45,7 +46,11 @@ func Deployment(proxy *wsproxyv1alpha1.WebSocketProxy, class *wsproxyv1alpha1.We
 	if class != nil {
 		given = class.Spec.PodTemplate
 	}
-	shared, err := hashOf([]any{image, given})
+	toAll := []any{image, given}
+	if len(args) > 0 {
+		toAll = append(toAll, args)
+	}
+	shared, err := hashOf(toAll)
 	if err != nil {
 		return nil, fmt.Errorf("Deployment %s: %w", Name(proxy.Name), err)
 	}

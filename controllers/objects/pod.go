@@ -20,7 +20,7 @@ const user = 65532
 // podTemplate returns the template of the data-plane pods: what is in force
 // from proxy and class, around a container that satisfies the Pod Security
 // Standard "restricted".
-func podTemplate(proxy *wsproxyv1alpha1.WebSocketProxy, class *wsproxyv1alpha1.WebSocketProxyClass, image string) (*corev1ac.PodTemplateSpecApplyConfiguration, error) {
+func podTemplate(proxy *wsproxyv1alpha1.WebSocketProxy, class *wsproxyv1alpha1.WebSocketProxyClass, image string, args []string) (*corev1ac.PodTemplateSpecApplyConfiguration, error) {
 	t := proxy.Spec.EffectivePodTemplate(class)
 	resources, err := resources(t.Resources)
 	if err != nil {
@@ -39,7 +39,7 @@ func podTemplate(proxy *wsproxyv1alpha1.WebSocketProxy, class *wsproxyv1alpha1.W
 			WithRunAsGroup(user).
 			WithFSGroup(user).
 			WithSeccompProfile(corev1ac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))).
-		WithContainers(container(image).WithResources(resources)).
+		WithContainers(container(image, args).WithResources(resources)).
 		WithVolumes(volumes(proxy.Name)...).
 		WithNodeSelector(t.NodeSelector)
 	if err := place(spec, proxy, t); err != nil {

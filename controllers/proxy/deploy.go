@@ -32,7 +32,7 @@ func (r *Reconciler) deploy(ctx context.Context, w *work) error {
 	case w.held():
 		return nil
 	}
-	deployment, err := objects.Deployment(w.proxy, w.class, r.Image)
+	deployment, err := objects.Deployment(w.proxy, w.class, r.Image, r.Args...)
 	if err != nil {
 		return err
 	}

@@ -62,6 +62,8 @@ type Reconciler struct {
 	// CalledFrom is the namespace of those who may call the pods on the control port,
 	// by a NetworkPolicy; empty: there is none.
 	CalledFrom string
+	// Args are more arguments of every data-plane container.
+	Args []string
 	// ControlAddress returns where a pod that has an IP is reached, host:port.
 	ControlAddress func(*corev1.Pod) string
 	Now            func() time.Time

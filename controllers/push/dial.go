@@ -24,7 +24,7 @@ func (w *worker) dial() *grpc.ClientConn {
 		serverName:           dataplanev1alpha1.ServerName(w.proxy.Namespace, w.proxy.Name),
 		options:              &w.pusher.options,
 	}
-	conn, err := grpc.NewClient("passthrough:///"+w.target().Address,
+	conn, err := grpc.NewClient("passthrough:///"+w.target().Address, append([]grpc.DialOption{
 		grpc.WithTransportCredentials(fresh),
 		// A proxy of the environment is for the way out of the cluster.
 		grpc.WithNoProxy(),
@@ -37,7 +37,7 @@ func (w *worker) dial() *grpc.ClientConn {
 		// A node that vanished sends no reset. The pod must allow a ping
 		// every 20 s, with no call under way.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 5 * time.Second, PermitWithoutStream: true}),
-	)
+	}, w.pusher.options.GRPC...)...)
 	if err != nil {
 		// Nothing of it depends on anything but the constants above.
 		panic(err)

@@ -26,6 +26,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name:    "wsproxy_push_duration_seconds",
 			Help:    "Time from the sending of a configuration to its acknowledgement by one pod.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
 		}),
 	}
 	// A series that is there from the beginning has a rate from its first event on.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
 	"k8s.io/apimachinery/pkg/types"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
@@ -23,6 +24,8 @@ type Options struct {
 	// must not block.
 	Changed func(proxy types.NamespacedName)
 	Metrics *Metrics
+	// GRPC are more options of the connections to pods. Default none.
+	GRPC []grpc.DialOption
 	// Timeout bounds one call. Default 5 s.
 	Timeout time.Duration
 	// Poll is the pause between two looks at a pod that has what it should have:

@@ -52,6 +52,8 @@ type Options struct {
 	// and then Serve takes loopback listeners only.
 	Certs  *certs.Dir
 	Logger logr.Logger
+	// GRPC are more options of the gRPC server; there need be none.
+	GRPC []grpc.ServerOption
 }
 
 // Server answers the control protocol.
@@ -71,7 +73,7 @@ func New(o Options) *Server {
 	} else {
 		transport, check = credentials.NewTLS(tlsConfig(o.Certs)), byCertificate
 	}
-	server := grpc.NewServer(
+	server := grpc.NewServer(append([]grpc.ServerOption{
 		grpc.Creds(transport),
 		grpc.UnaryInterceptor(check.unary),
 		grpc.StreamInterceptor(check.stream),
@@ -80,7 +82,7 @@ func New(o Options) *Server {
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingAllowed, PermitWithoutStream: true}),
-	)
+	}, o.GRPC...)...)
 	dataplanev1alpha1.RegisterConfigurationServer(server, &configuration{
 		store: o.Store, registry: o.Registry, drain: o.Drain, draining: o.Draining, logger: o.Logger,
 	})

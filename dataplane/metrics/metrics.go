@@ -18,23 +18,11 @@ type Direction string
 
 // The directions.
 const (
-	FromClient   Direction = "from_client"
+	// FromClient: to the upstream.
+	FromClient Direction = "from_client"
+	// FromUpstream: to the client.
 	FromUpstream Direction = "from_upstream"
 )
-
-// Sources are what is read at every scrape.
-type Sources struct {
-	// Connections is the number of live connections.
-	Connections func() int
-	// ConfigVersion is the version of the configuration in force.
-	ConfigVersion func() uint64
-	// Draining says whether the process is draining.
-	Draining func() bool
-	// ReconnectBytes is what is kept for reconnects, of ReconnectBytesLimit.
-	ReconnectBytes, ReconnectBytesLimit func() int64
-	// Version of the program.
-	Version string
-}
 
 // Metrics counts what happens. Any number of goroutines may use it.
 type Metrics struct {
@@ -45,6 +33,8 @@ type Metrics struct {
 	bytes      *prometheus.CounterVec
 	reconnects prometheus.Counter
 	handshakes *prometheus.CounterVec
+	held       prometheus.Gauge
+	durations  durations
 	// traffic has what every connection counts, which is looked up once.
 	traffic map[Direction]traffic
 
@@ -85,50 +75,22 @@ func New(sources Sources) *Metrics {
 			Name: "wsproxy_handshakes_total",
 			Help: "Answers to handshakes of clients, by HTTP status code, which is the upstream's where that refused, and why; 499 is a client that left before.",
 		}, []string{"code", "reason"}),
+		held: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "wsproxy_connections_held",
+			Help: "Clients that are held while their upstream is away (autoReconnect).",
+		}),
+		durations: newDurations(),
 	}
 	m.traffic = map[Direction]traffic{}
 	for _, from := range [...]Direction{FromClient, FromUpstream} {
 		m.traffic[from] = traffic{m.messages.WithLabelValues(string(from)), m.bytes.WithLabelValues(string(from))}
 	}
-	m.registry.MustRegister(m.opened, m.closed, m.messages, m.bytes, m.reconnects, m.handshakes)
+	ours := prometheus.WrapRegistererWith(sources.labels(), m.registry)
+	ours.MustRegister(m.opened, m.closed, m.messages, m.bytes, m.reconnects, m.handshakes, m.held)
+	ours.MustRegister(m.durations.collectors()...)
+	ours.MustRegister(sources.collectors()...)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m.registry.MustRegister(sources.collectors()...)
 	return m
-}
-
-func (s Sources) collectors() []prometheus.Collector {
-	return []prometheus.Collector{
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "wsproxy_connections",
-			Help: "Live connections, from before the upstream is connected to.",
-		}, func() float64 { return float64(s.Connections()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "wsproxy_config_version",
-			Help: "Version of the configuration in force; 0 where none was pushed.",
-		}, func() float64 { return float64(s.ConfigVersion()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "wsproxy_draining",
-			Help: "1 while connections are drained, else 0.",
-		}, func() float64 {
-			if s.Draining() {
-				return 1
-			}
-			return 0
-		}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "wsproxy_reconnect_memory_bytes",
-			Help: "Handshakes and messages of clients that are kept for reconnects.",
-		}, func() float64 { return float64(s.ReconnectBytes()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "wsproxy_reconnect_memory_limit_bytes",
-			Help: "What may be kept; beyond it held clients are not read from, and new connections are not reconnectable.",
-		}, func() float64 { return float64(s.ReconnectBytesLimit()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name:        "wsproxy_build_info",
-			Help:        "Always 1; the label is the version of the program.",
-			ConstLabels: prometheus.Labels{"version": s.Version},
-		}, func() float64 { return 1 }),
-	}
 }
 
 // Opened counts a connection that was answered 101.
@@ -138,13 +100,33 @@ func (m *Metrics) Opened() { m.opened.Inc() }
 // of the API's vocabulary.
 func (m *Metrics) Closed(by, cause string) { m.closed.WithLabelValues(by, cause).Inc() }
 
+// Expect shows that no connection has ended so yet: a series that is there from the
+// beginning has a rate from its first event on.
+func (m *Metrics) Expect(by, cause string) { m.closed.WithLabelValues(by, cause) }
+
 // Reconnected counts a lost upstream that was replaced.
 func (m *Metrics) Reconnected() { m.reconnects.Inc() }
+
+// Held counts a client that is held from now on, with 1, or not any more, with -1.
+func (m *Metrics) Held(change int) { m.held.Add(float64(change)) }
 
 // Handshake counts the answer to a client's handshake. The reason is a word of a
 // short list, and never anything that a client or an upstream has said.
 func (m *Metrics) Handshake(code int, reason string) {
-	m.handshakes.WithLabelValues(strconv.Itoa(code), reason).Inc()
+	m.handshakes.WithLabelValues(status(code), reason).Inc()
+}
+
+// clientGone is the status of a client that left before it was answered: no
+// standard has it.
+const clientGone = 499
+
+// status is the label of a status code. An upstream may answer with any three digits,
+// and each would be a series; what no standard has is "other".
+func status(code int) string {
+	if http.StatusText(code) == "" && code != clientGone {
+		return "other"
+	}
+	return strconv.Itoa(code)
 }
 
 // AddTraffic counts what a connection relayed since it was last asked. Call it
@@ -165,11 +147,21 @@ func (m *Metrics) BeforeScrape(f func()) {
 
 // Handler serves the metrics in the formats that Prometheus reads.
 func (m *Metrics) Handler() http.Handler {
-	scrape := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	// Exemplars are a part of OpenMetrics only.
+	scrape := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m.refresh()
 		scrape.ServeHTTP(w, r)
 	})
+}
+
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(out chan<- *prometheus.Desc) { m.registry.Describe(out) }
+
+// Collect implements prometheus.Collector.
+func (m *Metrics) Collect(out chan<- prometheus.Metric) {
+	m.refresh()
+	m.registry.Collect(out)
 }
 
 func (m *Metrics) refresh() {

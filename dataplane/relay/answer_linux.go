@@ -37,6 +37,7 @@ func (a *arrival) switchOver(b []byte, end int) {
 		a.goOn(b) // It would be kept here, where the socket does not take it at once.
 		return
 	}
+	a.plain.Answered()
 	// What came before the upstream's answer was an event before it, too.
 	if g.Fresh(core.Client) && g.Waiting(core.Client) > 0 {
 		var refusal bytes.Buffer
@@ -89,7 +90,7 @@ func (a *arrival) goOnAnswering() {
 // start makes the arrival a connection.
 func (a *arrival) start() {
 	c, up := a.conn, a.up
-	c.server.accepted()
+	c.accepted()
 	var k *loop.Conn
 	c.start(up, a.head, func() driver.Driver {
 		k = a.guest.Start(c, up.Early)

@@ -199,11 +199,12 @@ func (a *arrival) admit(text string) {
 	a.text, a.plain, a.read = text, plain, nil
 	a.conn = s.admit(r, address, a.end)
 	a.head = handshake.TakeHead(r, cfg, a.conn.id().Name())
+	head := a.plain.Begin(a.conn.trace(context.Background(), a.head), a.head)
 	a.guest.SetDeadline(a.guest.Now().Add(cfg.ConnectTimeout))
 
 	// Mostly it is sent before anything else is read into this buffer.
 	var err error
-	if a.request, err = a.head.AppendRequest(a.guest.Buffer()[:0], cfg); err != nil {
+	if a.request, err = head.AppendRequest(a.guest.Buffer()[:0], cfg); err != nil {
 		a.fail(upstream.StageHandshake, err)
 		return
 	}
@@ -292,7 +293,7 @@ func (a *arrival) readAnswer() {
 func (a *arrival) drop(code int, reason handshake.Reason, fields ...any) {
 	a.conn.notOpened(code, reason, fields...)
 	a.guest.Leave()
-	a.plain.Release()
+	a.plain.Drop()
 	a.conn.abandon()
 }
 

@@ -9,7 +9,10 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"time"
 	"unique"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/wsproxy/wsproxy/dataplane/handshake"
 	"github.com/wsproxy/wsproxy/dataplane/registry"
@@ -56,6 +59,7 @@ type passing struct {
 	ended   *endedError  // nil while nobody ended it before it was opened
 	closing core.Instant // when it became Closing; 0 while it has not
 	tried   []string     // the endpoints that failed in this outage, the last one at the end
+	span    trace.Span   // of the handshake; nil where that is not traced, or over
 }
 
 // passingLocked makes sure that there is one.
@@ -101,6 +105,11 @@ func newConn(s *Server, r *http.Request, client netip.Addr, cancel context.Cance
 // id is its identity, from when it is in the registry.
 func (c *conn) id() registry.ID { return c.entry.ID() }
 
+// Relayed implements driver.Connection.
+func (c *conn) Relayed(from core.Side, took time.Duration) {
+	c.server.Metrics.Relayed(directions[from], took)
+}
+
 // Lock implements driver.Connection.
 func (c *conn) Lock() { c.mu.Lock() }
 
@@ -119,6 +128,9 @@ func (c *conn) leaveLocked() {
 
 // abandon takes a connection that was not opened out of everything.
 func (c *conn) abandon() {
+	if span := c.takeSpan(true); span != nil {
+		span.End() // Nobody is left to be answered.
+	}
 	c.mu.Lock()
 	c.leaveLocked()
 	c.mu.Unlock()
@@ -151,7 +163,7 @@ func (c *conn) start(up *upstream.Upstream, head *handshake.Head, drive func() d
 	c.core = core.New(driver.Now(), c.server.settings.Load(), terms)
 	c.driver = drive()
 	c.attachedLocked(up)
-	c.log("connection opened", "upstream", up.Address, "subprotocol", up.Subprotocol)
+	c.log(eventOpened, "upstream", up.Address, "subprotocol", up.Subprotocol)
 	if ended != nil {
 		// Somebody ended it between its upstream's answer and here.
 		c.core.Disconnect(driver.Now(), ended.end, 0)

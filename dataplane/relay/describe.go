@@ -61,7 +61,7 @@ func (c *conn) trafficLocked(from core.Side) *dataplanev1alpha1.Traffic {
 // Disconnect implements registry.Connection.
 func (c *conn) Disconnect(how registry.Disconnect) error {
 	c.mu.Lock()
-	c.log("disconnect asked for", "user", how.User, "code", how.Code, "reason", how.Reason)
+	c.log(eventDisconnect, "user", how.User, "code", how.Code, "reason", how.Reason)
 	c.mu.Unlock()
 	return c.disconnect(core.End{
 		By: core.ByAdmin, Cause: core.CauseDisconnected, Code: int(how.Code), Reason: how.Reason,

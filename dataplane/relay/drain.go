@@ -39,7 +39,7 @@ func (s *Server) Draining() <-chan struct{} { return s.drain.begun }
 // http.Server.Shutdown would neither close nor wait for any of them.
 func (s *Server) Drain(ctx context.Context) error {
 	s.drain.once.Do(func() { close(s.drain.begun) })
-	s.Logger.Info("drain begun", "connections", s.Registry.Len())
+	s.Logger.Info(eventDrainBegun, "connections", s.Registry.Len())
 	if err := sleep(ctx, s.AcceptWhileDraining); err == nil {
 		s.drain.refusing.Store(true)
 		s.closeSpread(ctx, s.Config.Current().DrainTimeout)
@@ -54,7 +54,7 @@ func (s *Server) Drain(ctx context.Context) error {
 		s.Close()
 	}
 	s.journal.flush(s.Logger)
-	s.Logger.Info("drain over")
+	s.Logger.Info(eventDrainOver)
 	return err
 }
 

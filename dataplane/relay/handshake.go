@@ -58,6 +58,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	c := s.admit(r, address, cancel)
 	head := handshake.NewHead(r, cfg, c.id().Name())
+	ctx = c.trace(ctx, head)
 	s.open(ctx, w, r, c, func(onAttempt func(int, error)) (*upstream.Upstream, error) {
 		return s.Dialer.Connect(ctx, s.Config.Current, head, onAttempt)
 	}, head)
@@ -72,6 +73,7 @@ func (s *Server) resume(w http.ResponseWriter, r *http.Request, o *opening) {
 	if cause := o.cause(); cause != nil { // which came before cancel could be told
 		cancel(cause)
 	}
+	ctx = o.conn.traceAgain(ctx)
 	s.open(ctx, w, r, o.conn, func(onAttempt func(int, error)) (*upstream.Upstream, error) {
 		return s.Dialer.ConnectFrom(ctx, o.begun, s.Config.Current, o.head, onAttempt)
 	}, o.head)
@@ -133,7 +135,7 @@ func (s *Server) connect(ctx context.Context, w http.ResponseWriter, r *http.Req
 		}
 		return false
 	}
-	s.accepted()
+	c.accepted()
 	c.start(up, head, func() driver.Driver { return s.drive(c, sock, up) })
 	return true
 }

@@ -123,7 +123,7 @@ func startProxyWith(t *testing.T, snap *dataplanev1alpha1.Snapshot, budget *core
 	p.secrets = t.TempDir()
 	options := relay.Options{
 		Config: p.store, Registry: p.registry, Dialer: upstream.NewDialer(p.secrets), Logger: logger,
-		Metrics:             metrics.New(metrics.Sources{Connections: p.registry.Len, ConfigVersion: func() uint64 { return 0 }, Draining: func() bool { return false }, ReconnectBytes: budget.Used, ReconnectBytesLimit: budget.Limit}),
+		Metrics:             metrics.New(metrics.Sources{Connections: p.registry.Len, ConfigVersion: func() uint64 { return 0 }, Draining: func() bool { return false }, ReconnectBytes: budget.Used, ReconnectBytesLimit: budget.Limit, ConnectionsLimit: func() int { return 0 }, Endpoints: func() int { return 1 }, Expiries: func() map[metrics.Certificate]time.Time { return nil }}),
 		AcceptWhileDraining: 10 * time.Millisecond, HeaderTimeout: time.Minute, IdleTimeout: 50 * time.Millisecond,
 		Goroutines: goroutines, Budget: budget,
 	}

@@ -82,6 +82,6 @@ func (j *journal) flush(logger logr.Logger) {
 	j.dropped = 0
 	j.mu.Unlock()
 	if dropped > 0 {
-		logger.Info("lines of the log were dropped", "lines", dropped)
+		logger.Info(eventLinesDropped, "lines", dropped)
 	}
 }

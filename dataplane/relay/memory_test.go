@@ -73,7 +73,7 @@ func runProxyOnly(url string) error {
 	store := config.NewStore(cfg, "")
 	server := relay.New(relay.Options{
 		Config: store, Registry: reg, Dialer: upstream.NewDialer(""), Logger: logr.Discard(),
-		Metrics: metrics.New(metrics.Sources{Connections: reg.Len, ConfigVersion: func() uint64 { return 0 }, Draining: func() bool { return false }, ReconnectBytes: budget.Used, ReconnectBytesLimit: budget.Limit}),
+		Metrics: metrics.New(metrics.Sources{Connections: reg.Len, ConfigVersion: func() uint64 { return 0 }, Draining: func() bool { return false }, ReconnectBytes: budget.Used, ReconnectBytesLimit: budget.Limit, ConnectionsLimit: func() int { return 0 }, Endpoints: func() int { return 1 }, Expiries: func() map[metrics.Certificate]time.Time { return nil }}),
 		Budget:  budget, Goroutines: os.Getenv(withGoroutines) != "",
 	})
 	pair := certs.NewPair(filepath.Join(secured, "crt"), filepath.Join(secured, "key"), logr.Discard())

@@ -19,6 +19,7 @@ import (
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	"github.com/wsproxy/wsproxy/dataplane/handshake"
+	"github.com/wsproxy/wsproxy/dataplane/relay/core"
 	"github.com/wsproxy/wsproxy/dataplane/relay/wire"
 )
 
@@ -143,11 +144,14 @@ func (r *raw) ended(by, cause string) {
 	r.server.Metrics.Handler().ServeHTTP(scrape, httptest.NewRequestWithContext(r.t.Context(), http.MethodGet, "/metrics", nil))
 	var counted []string
 	for line := range strings.Lines(scrape.Body.String()) {
-		if strings.HasPrefix(line, "wsproxy_connections_closed_total{") {
+		if strings.HasPrefix(line, "wsproxy_connections_closed_total{") && !strings.HasSuffix(line, " 0\n") {
 			counted = append(counted, strings.TrimSpace(line))
 		}
 	}
 	want := fmt.Sprintf("wsproxy_connections_closed_total{by=%q,cause=%q} 1", by, cause)
+	if !slices.Contains(core.Enders[core.Cause(cause)], core.By(by)) {
+		r.t.Errorf("%s is not known to end connections because of %s", by, cause)
+	}
 	if !slices.Equal(counted, []string{want}) {
 		r.t.Errorf("counted %q, want %q", counted, want)
 	}

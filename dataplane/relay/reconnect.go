@@ -82,7 +82,7 @@ func (c *conn) redial(d dialing, cancel context.CancelCauseFunc) {
 			final = refuses(refused.Status)
 		}
 		if c.core.Phase() == core.Reconnecting {
-			c.log("attempt to reconnect failed", "attempt", d.attempt, "error", err.Error())
+			c.log(eventReconnectFailed, "attempt", d.attempt, "error", err.Error())
 		}
 		c.core.DialFailed(driver.Now(), final, err.Error())
 	}

@@ -13,6 +13,9 @@ import (
 
 // What log and metrics are told of a connection.
 
+// directions are the sides in the words of the metrics.
+var directions = [...]metrics.Direction{core.Client: metrics.FromClient, core.Upstream: metrics.FromUpstream}
+
 // traffic is what came from a side.
 type traffic struct{ messages, bytes uint64 }
 
@@ -38,13 +41,17 @@ func (c *conn) logTo(logger logr.Logger, message string, fields []any) {
 func (c *conn) reportLocked(phase core.Phase) {
 	before := c.phase
 	c.phase = phase
+	if before == core.Reconnecting {
+		c.server.Metrics.Held(-1)
+	}
 	switch phase {
 	case core.Reconnecting:
-		c.log("upstream lost, client held", "upstream", c.upstream.Value())
+		c.server.Metrics.Held(1)
+		c.log(eventHeld, "upstream", c.upstream.Value())
 	case core.Open:
 		if before == core.Reconnecting {
 			c.server.Metrics.Reconnected()
-			c.log("upstream replaced", "upstream", c.upstream.Value(), "reconnects", c.core.Reconnects(), "possiblyLost", c.core.PossiblyLost())
+			c.log(eventReplaced, "upstream", c.upstream.Value(), "reconnects", c.core.Reconnects(), "possiblyLost", c.core.PossiblyLost())
 		}
 	case core.Closing:
 		c.passingLocked().closing = driver.Now()
@@ -71,14 +78,16 @@ func (c *conn) endLocked() {
 	c.closed = true
 	c.reportTrafficLocked()
 	end := c.core.End()
+	lasted := driver.Now().Sub(c.core.Opened())
 	c.server.Metrics.Closed(string(end.By), string(end.Cause))
+	c.server.Metrics.Lasted(string(end.Cause), lasted)
 	if c.server.Logger.Enabled() { // Putting so many fields together is not free.
-		c.log("connection closed",
+		c.log(eventClosed,
 			"by", end.By, "cause", end.Cause, "code", end.Code, "reason", end.Reason, "closeFrameCutOff", end.Cut,
 			"messagesFromClient", c.core.Messages(core.Client), "messagesFromUpstream", c.core.Messages(core.Upstream),
 			"bytesFromClient", c.core.Bytes(core.Client), "bytesFromUpstream", c.core.Bytes(core.Upstream),
 			"reconnects", c.core.Reconnects(), "possiblyLost", c.core.PossiblyLost(), "undelivered", c.core.Undelivered(),
-			"seconds", driver.Now().Sub(c.core.Opened()).Seconds())
+			"seconds", lasted.Seconds())
 	}
 	c.leaveLocked()
 }
@@ -93,7 +102,7 @@ func (c *conn) reportTraffic() {
 }
 
 func (c *conn) reportTrafficLocked() {
-	for side, direction := range [...]metrics.Direction{core.Client: metrics.FromClient, core.Upstream: metrics.FromUpstream} {
+	for side, direction := range directions {
 		came := traffic{c.core.Messages(core.Side(side)), c.core.Bytes(core.Side(side))}
 		before := &c.told[side]
 		c.server.Metrics.AddTraffic(direction, int64(came.messages-before.messages), int64(came.bytes-before.bytes))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"go.opentelemetry.io/otel/trace"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	"github.com/wsproxy/wsproxy/dataplane/config"
@@ -34,7 +35,7 @@ const (
 	maxKeptHead = 8 << 10
 )
 
-// Options are what a Server is made from; all are required but the last four.
+// Options are what a Server is made from; all are required but the last six.
 type Options struct {
 	Config   *config.Store
 	Registry *registry.Registry
@@ -57,6 +58,8 @@ type Options struct {
 	// Goroutines drives every connection with goroutines, also those that the event
 	// loop could.
 	Goroutines bool
+	// Tracer makes the spans of handshakes; nil: nothing is traced.
+	Tracer trace.Tracer
 	// Churned is called when a connection comes or goes, if it is not nil. It must not
 	// wait.
 	Churned func()
@@ -103,6 +106,11 @@ func New(options Options) *Server {
 	}
 	s.settings.Store(s.settingsOf(s.Config.Current()))
 	s.Config.OnChange(func(_, cfg *config.Config) { s.apply(cfg) })
+	for cause, enders := range core.Enders {
+		for _, by := range enders {
+			s.Metrics.Expect(string(by), string(cause))
+		}
+	}
 	s.Metrics.BeforeScrape(func() {
 		for c := range s.connections() {
 			c.reportTraffic()

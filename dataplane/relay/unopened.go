@@ -17,8 +17,9 @@ import (
 const unopenedEvery = 10 * time.Second
 
 // accepted tells the metrics of a client that got its 101.
-func (s *Server) accepted() {
-	s.Metrics.Handshake(http.StatusSwitchingProtocols, string(handshake.ReasonAccepted))
+func (c *conn) accepted() {
+	c.server.Metrics.Handshake(http.StatusSwitchingProtocols, string(handshake.ReasonAccepted))
+	c.answered(http.StatusSwitchingProtocols, handshake.ReasonAccepted)
 }
 
 // notOpened tells metrics and log of a handshake that opened no connection. Where
@@ -28,7 +29,7 @@ func (s *Server) notOpened(code int, reason handshake.Reason, fields ...any) {
 	fields = append([]any{"reason", reason, "code", code}, fields...)
 	switch debug := s.Logger.V(1); {
 	case debug.Enabled():
-		s.journal.add(func() { debug.Info("connection not opened", fields...) })
+		s.journal.add(func() { debug.Info(eventNotOpened, fields...) })
 	case s.Logger.Enabled():
 		s.unopened.add(reason, fields)
 	}
@@ -36,6 +37,7 @@ func (s *Server) notOpened(code int, reason handshake.Reason, fields ...any) {
 
 // notOpened is that for a client that was admitted.
 func (c *conn) notOpened(code int, reason handshake.Reason, fields ...any) {
+	c.answered(code, reason)
 	c.server.notOpened(code, reason, append([]any{"connection", c.id().Name(), "client", c.client.String(), "path", c.path}, fields...)...)
 }
 
@@ -68,7 +70,7 @@ func (u *unopened) add(reason handshake.Reason, fields []any) {
 		w.more, w.last = w.more+1, fields
 		return
 	}
-	u.write("connection not opened", fields)
+	u.write(eventNotOpened, fields)
 	if u.closed {
 		return
 	}
@@ -94,7 +96,7 @@ func (u *unopened) next(reason handshake.Reason) {
 }
 
 func (u *unopened) summarizeLocked(w *window) {
-	u.write("more connections not opened, the last one of them", append(w.last, "count", w.more, "seconds", unopenedEvery.Seconds()))
+	u.write(eventMoreNotOpened, append(w.last, "count", w.more, "seconds", unopenedEvery.Seconds()))
 	w.more, w.last = 0, nil
 }
 

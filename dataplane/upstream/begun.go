@@ -21,6 +21,24 @@ type Plain struct {
 	Address string
 	// Release takes the connection off the count of the endpoint, once.
 	Release func()
+
+	attempt attempt
+}
+
+// Begin begins the attempt, with the span in ctx as its parent, and returns the head
+// to send.
+func (p *Plain) Begin(ctx context.Context, head *handshake.Head) *handshake.Head {
+	p.attempt, head = p.attempt.dialer.begin(ctx, head)
+	return head
+}
+
+// Answered ends an attempt that got its 101.
+func (p *Plain) Answered() { p.attempt.end(p.Address, nil) }
+
+// Drop gives the endpoint up, and the attempt where it has not ended.
+func (p *Plain) Drop() {
+	p.attempt.end(p.Address, context.Canceled)
+	p.Release()
 }
 
 // PickPlain picks an endpoint as Dial would. It is false where there is none or
@@ -40,11 +58,11 @@ func (d *Dialer) PickPlain(cfg *config.Config) (Plain, bool) {
 		return Plain{}, false
 	}
 	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
-	return Plain{To: to, Address: address, Release: release}, true
+	return Plain{To: to, Address: address, Release: release, attempt: attempt{dialer: d}}, true
 }
 
 // Failed is the error of an attempt that got no answer.
-func (p Plain) Failed(stage Stage, err error) error {
+func (p *Plain) Failed(stage Stage, err error) error {
 	return &AttemptError{Stage: stage, Address: p.Address, Err: err}
 }
 
@@ -67,12 +85,17 @@ func (b *Begun) Drop() {
 	if b.Conn != nil {
 		_ = b.Conn.Close() // There is nothing left to be lost.
 	}
-	b.Release()
+	b.Plain.Drop()
 }
 
 // finish is the rest of Dial.
 func (b *Begun) finish(parent context.Context, head *handshake.Head) (u *Upstream, err error) {
 	defer func() {
+		ended := err
+		if parent.Err() != nil {
+			ended = context.Canceled // whatever the step made of it
+		}
+		b.attempt.end(b.Address, ended)
 		if err != nil {
 			b.Release()
 		}

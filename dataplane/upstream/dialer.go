@@ -8,6 +8,9 @@ import (
 	"crypto/tls"
 	"net"
 	"net/url"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/wsproxy/wsproxy/dataplane/config"
 	"github.com/wsproxy/wsproxy/dataplane/handshake"
@@ -18,6 +21,12 @@ import (
 type Dialer struct {
 	// Picker counts the connections of each address.
 	Picker Picker
+	// Tracer makes the spans of attempts, which are the parents of what upstreams do;
+	// nil: nothing is traced, and heads are sent as they are.
+	Tracer trace.Tracer
+	// Attempted is told how long each attempt took, whether it was to replace an upstream
+	// that was lost, and what came of it; nil: nobody is told. It must not wait.
+	Attempted func(reconnect bool, outcome handshake.Reason, took time.Duration)
 
 	tls credentials
 }
@@ -47,6 +56,17 @@ func (d *Dialer) CheckCredentials(cfg *config.Config) error {
 // then its body lives no longer than ctx; ErrNoEndpoints; else an *AttemptError.
 // See Retryable and IsTimeout.
 func (d *Dialer) Dial(ctx context.Context, cfg *config.Config, head *handshake.Head, avoid ...string) (*Upstream, error) {
+	a, head := d.begin(ctx, head)
+	u, err := d.dial(ctx, cfg, head, avoid)
+	if err != nil {
+		a.end(AddressOf(err), err)
+		return nil, err
+	}
+	a.end(u.Address, nil)
+	return u, nil
+}
+
+func (d *Dialer) dial(ctx context.Context, cfg *config.Config, head *handshake.Head, avoid []string) (*Upstream, error) {
 	address, release, err := d.pick(cfg, avoid)
 	if err != nil {
 		return nil, err

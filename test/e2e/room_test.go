@@ -248,7 +248,7 @@ func metric(ctx context.Context, pod *corev1.Pod, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindStringSubmatch(page)
+	found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + `(?:\{[^}]*\})? (\S+)$`).FindStringSubmatch(page)
 	if found == nil {
 		return "", fmt.Errorf("pod %s publishes no %s", pod.Name, name)
 	}

@@ -8,11 +8,16 @@ type By string
 
 // Who ended it.
 const (
-	ByClient   By = "Client"
+	// ByClient: the client, by a close frame or a violation of RFC 6455.
+	ByClient By = "Client"
+	// ByUpstream: the upstream, in the same ways, or because it refused a reconnect.
 	ByUpstream By = "Upstream"
-	ByProxy    By = "Proxy"
-	ByAdmin    By = "Admin"
-	ByNetwork  By = "Network"
+	// ByProxy: the proxy itself, because of a limit or a drain.
+	ByProxy By = "Proxy"
+	// ByAdmin: somebody who asked for it through the API.
+	ByAdmin By = "Admin"
+	// ByNetwork: nobody; a leg was lost.
+	ByNetwork By = "Network"
 )
 
 // Cause says why a connection ended. It is one vocabulary for the API, the access
@@ -45,6 +50,21 @@ const (
 	// CauseProtocolError: a peer violated RFC 6455.
 	CauseProtocolError Cause = "ProtocolError"
 )
+
+// Enders are who ends connections for which cause.
+var Enders = map[Cause][]By{
+	CauseClientClose:      {ByClient},
+	CauseUpstreamClose:    {ByUpstream},
+	CauseClientLost:       {ByNetwork},
+	CauseUpstreamLost:     {ByNetwork},
+	CauseReconnectRefused: {ByUpstream},
+	CauseMessageTooBig:    {ByProxy},
+	CauseRateLimited:      {ByProxy},
+	CauseMaxAge:           {ByProxy},
+	CauseDrained:          {ByProxy},
+	CauseDisconnected:     {ByAdmin},
+	CauseProtocolError:    {ByClient, ByUpstream},
+}
 
 // End is how a connection ended.
 type End struct {

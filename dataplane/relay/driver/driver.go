@@ -6,6 +6,7 @@ package driver
 import (
 	"net"
 	"sync"
+	"time"
 
 	"github.com/wsproxy/wsproxy/dataplane/relay/core"
 )
@@ -20,6 +21,8 @@ type Connection interface {
 	// Changed is to be called when the core has effects. It obeys them, so it may
 	// call the Driver. The caller holds the lock.
 	Changed()
+	// Relayed is told, of some reads, how long their bytes were on their way through.
+	Relayed(from core.Side, took time.Duration)
 	// Over is called once, without the lock, when the connection is Done and its
 	// sockets are closed.
 	Over()

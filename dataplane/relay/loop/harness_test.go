@@ -29,6 +29,8 @@ type conn struct {
 	core *core.Conn
 	k    *Conn
 	over chan struct{}
+	// relayed counts what was timed, by the side that it came from.
+	relayed [2]int
 
 	client, upstream *net.TCPConn // the peers' ends
 }
@@ -36,6 +38,13 @@ type conn struct {
 func (c *conn) Core() *core.Conn { return c.core }
 
 func (c *conn) Over() { close(c.over) }
+
+func (c *conn) Relayed(from core.Side, took time.Duration) {
+	if took <= 0 {
+		panic("bytes were relayed before they came")
+	}
+	c.relayed[from]++
+}
 
 func (c *conn) Changed() {
 	e := c.core.TakeEffects()

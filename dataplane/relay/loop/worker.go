@@ -53,6 +53,8 @@ type worker struct {
 	// were called than had their turn.
 	late, crowded bool
 
+	// untimed counts the turns until the next one whose way through is timed.
+	untimed int
 	// buffer is what all connections are read into.
 	buffer []byte
 	// room says how much a socket would surely take, unacked how much it has taken

@@ -19,11 +19,15 @@ import (
 // make the kernel send a reset, which may overtake them.
 const lingerTimeout = 2 * time.Second
 
+// timedEvery is of how many reads of a side one is timed, the first among them.
+const timedEvery = 64
+
 // pump reads one side and writes to the other until the connection is over. Then
 // it closes the side it has read.
 func (d *Driver) pump(from core.Side) {
 	to := from.Other()
 	var buffer *chunk
+	reads, came := 0, core.Instant(0) // came is when what buffer has was read, where that is timed
 	d.conn.Lock()
 	if rest := d.core.Rest(to); rest != nil {
 		// Another driver left it behind.
@@ -32,8 +36,13 @@ func (d *Driver) pump(from core.Side) {
 	for d.core.Phase() != core.Done {
 		if batch := d.core.Take(to); batch != nil {
 			d.write(to, batch)
+			if came != 0 {
+				d.conn.Relayed(from, driver.Now().Sub(came))
+				came = 0
+			}
 			continue
 		}
+		came = 0 // What was read is held.
 		if buffer != nil {
 			// What it held was written.
 			buffer.free()
@@ -51,7 +60,12 @@ func (d *Driver) pump(from core.Side) {
 			d.core.Receive(driver.Now(), from, early)
 			d.conn.Changed()
 		default:
-			buffer = d.read(from, atMost)
+			if buffer = d.read(from, atMost); buffer != nil {
+				if reads%timedEvery == 0 {
+					came = driver.Now()
+				}
+				reads++
+			}
 		}
 	}
 	buffer.free()
