@@ -7,10 +7,13 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/wsproxy/wsproxy/hack/docs/markdown"
 )
@@ -27,6 +30,7 @@ func TestTroubleshootingKnowsEveryWord(t *testing.T) {
 		"a-client-is-not-let-in":             constants(t, "dataplane/handshake/reason.go", "Reason"),
 		"a-connection-has-ended":             constants(t, "dataplane/relay/core/cause.go", "Cause"),
 		"a-connection-cannot-be-reconnected": append(constants(t, "dataplane/relay/core/hold.go", "Not"), assigned(t, "dataplane/relay/conn.go", "NotReconnectable")...),
+		"an-alert-fires":                     alerts(t, "charts/wsproxy/files/rules/wsproxy.yaml"),
 	} {
 		var rows []string
 		for _, table := range page.Tables {
@@ -116,4 +120,32 @@ func some(t *testing.T, file string, found []string) []string {
 		t.Errorf("%s has none", file)
 	}
 	return found
+}
+
+// alerts returns the names of the alerts in a file of Prometheus rules.
+func alerts(t *testing.T, file string) []string {
+	t.Helper()
+	raw, err := os.ReadFile(root + "/" + file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rules struct {
+		Groups []struct {
+			Rules []struct {
+				Alert string `json:"alert"`
+			} `json:"rules"`
+		} `json:"groups"`
+	}
+	if err := yaml.Unmarshal(raw, &rules); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	var found []string
+	for _, group := range rules.Groups {
+		for _, rule := range group.Rules {
+			if rule.Alert != "" {
+				found = append(found, rule.Alert)
+			}
+		}
+	}
+	return some(t, file, found)
 }
