@@ -4,11 +4,14 @@
 package tap
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -68,7 +71,7 @@ func (t *Tap) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if response.StatusCode >= http.StatusBadRequest {
-		t.because(fmt.Sprint(response.StatusCode), !resumes)
+		t.because(fmt.Sprint(response.StatusCode)+inWords(response), !resumes)
 	}
 	said := &body{ReadCloser: response.Body, tap: t, cut: cut, watches: watches && response.StatusCode == http.StatusOK, resumable: resumes}
 	if resumes {
@@ -76,6 +79,21 @@ func (t *Tap) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	response.Body = said
 	return response, nil
+}
+
+// inWords is what an answer says that is no Status: then it is not of the server that
+// was to be asked, but of one on the way. It can still be read.
+func inWords(response *http.Response) string {
+	// What cannot be read, nobody else can read either.
+	said, _ := io.ReadAll(io.LimitReader(response.Body, 300))
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(said), response.Body), response.Body}
+	if text := strings.TrimSpace(string(said)); text != "" && !strings.HasPrefix(text, "{") {
+		return " " + text
+	}
+	return ""
 }
 
 func (t *Tap) begins(resumes bool) {
@@ -128,7 +146,7 @@ type Report struct {
 	// from a version; Cuts are watches that the Tap cut.
 	Lists, Resumes, Cuts int
 	// Relists counts why it was begun from scratch again, where there was something to
-	// go on from: a code of HTTP, or words. Retries counts why that was tried again.
+	// go on from: a code of HTTP, with what was said where that was no Status, or words. Retries counts why that was tried again.
 	Relists, Retries map[string]int
 }
 

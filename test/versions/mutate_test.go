@@ -38,7 +38,7 @@ var mutations = []mutation{
 	{"pods are young for seconds", merged + "replica.go", "youth = time.Minute", "youth = 5 * time.Second"},
 	{"a first contact moves no clock", "replica_test.go", "_, err := p.registry.Clock().MovePast(sent)\n\treturn err", "_, err := p.registry.Clock().MovePast(min(sent, 1))\n\treturn err"},
 	{"nobody makes sure which pods there are", "replica_test.go", "if now.Before(p.seen[r.index]) {", "if now.Before(p.seen[r.index]) && r.index > 1 {"},
-	{"who does not learn of pods goes on", merged + "replica.go", "w.fail(fmt.Errorf(\"%w: it is not known any more which pods there are\", ErrExpired))", "_ = w"},
+	{"who does not learn of pods goes on", merged + "replica.go", "w.fail(ErrOutdated)", "_ = w"},
 	{"a watch that begins is there at once", merged + "watch.go", "if w.initial && w.Complete() &&", "if w.initial &&"},
 }
 
