@@ -13,9 +13,10 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=dev
+ARG COMMIT=unknown
 ARG TARGETARCH
 # The build command is that of hack/images, so that both ways give the same binaries.
-RUN go run ./hack/images -archives=false -bin /out -version "$VERSION" ${TARGETARCH:+-arch "$TARGETARCH"}
+RUN go run ./hack/images -archives=false -bin /out -version "$VERSION" -commit "$COMMIT" ${TARGETARCH:+-arch "$TARGETARCH"}
 RUN printf 'root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n' >/out/passwd \
  && printf 'root:x:0:\nnonroot:x:65532:\n' >/out/group
 

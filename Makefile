@@ -18,6 +18,8 @@ NODES ?= 1
 TEST_CLUSTER_NAME ?= wsproxy-test
 # VERSION: what the binaries say they are
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# COMMIT: the commit that they say they were built from
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 # RUN: a pattern of tests; test-unit, test-peers, test-api, test-e2e and mutate run only those
 RUN ?=
 # BENCH: flags of the benchmark, such as --quick or --figures roundtrip,idle
@@ -27,6 +29,8 @@ export CLUSTER CLUSTER_NAME
 
 tool = go tool -modfile=hack/tools/go.mod
 golangci = go tool -modfile=hack/tools/golangci/go.mod golangci-lint
+stamp = -version '$(VERSION)' -commit '$(COMMIT)'
+stamped = github.com/wsproxy/wsproxy/cmd/version
 run = $(if $(RUN),-run '$(RUN)')
 # Tests that need a real API server are in test/; those of test/e2e have the tag e2e.
 unit_packages = $$(go list ./... | grep -v '/test/')
@@ -36,15 +40,15 @@ api_packages = ./test/...
 
 .PHONY: build
 build: plugin ## Build the commands into bin/
-	go run ./hack/images -version '$(VERSION)' -archives=false
+	go run ./hack/images $(stamp) -archives=false
 
 .PHONY: plugin
 plugin: ## Build bin/kubectl-ws, the plugin of kubectl, for this machine
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/kubectl-ws ./cmd/kubectl-ws
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X $(stamped).number=$(VERSION) -X $(stamped).commit=$(COMMIT)' -o bin/kubectl-ws ./cmd/kubectl-ws
 
 .PHONY: images
 images: ## Pack bin/images/{operator,apiserver,dataplane,echo}.tar without a container engine
-	go run ./hack/images -version '$(VERSION)'
+	go run ./hack/images $(stamp)
 
 # What our API refers to. It is described, but must not be written to: as root, even the module cache can be.
 machinery = $(addprefix k8s.io/apimachinery/pkg/,apis/meta/v1 runtime version)
@@ -77,6 +81,12 @@ verify: generate ## Generate again and fail where the tree is not what was commi
 lint: ## Run golangci-lint with the linters of .golangci.yml, the import rule among them; data plane and plugin must build everywhere
 	$(golangci) run ./...
 	for os in darwin windows; do GOOS=$$os go vet ./dataplane/... ./cmd/dataplane ./cmd/kubectl-ws/...; done
+
+##@ Release
+
+.PHONY: release
+release: ## Build what a release VERSION=v0.1.0 consists of into dist/: images, chart, manifests, plugin, SBOM; see RELEASING.md
+	@VERSION='$(if $(filter command line environment,$(origin VERSION)),$(VERSION))' hack/release/release
 
 ##@ Cluster
 
@@ -151,8 +161,8 @@ bench: ## Put proxies side by side and say what each costs, in about 20 minutes 
 ##@ Clean
 
 .PHONY: clean
-clean: ## Remove bin/; the cache of Kubernetes binaries (~/.cache/wsproxy) stays
-	rm -rf bin
+clean: ## Remove bin/ and dist/; the cache of Kubernetes binaries (~/.cache/wsproxy) stays
+	rm -rf bin dist
 
 ##@ Help
 

@@ -21,11 +21,9 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/restclient" // requests to the kube-apiserver in /metrics
 	"k8s.io/klog/v2"
 
+	"github.com/wsproxy/wsproxy/cmd/version"
 	"github.com/wsproxy/wsproxy/tracing"
 )
-
-// version is set when the program is linked.
-var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -47,7 +45,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 		return err
 	}
 	if o.version {
-		_, err := fmt.Fprintln(out, version)
+		_, err := fmt.Fprintln(out, version.Line("apiserver"))
 		return err
 	}
 	if err := logsapi.ValidateAndApply(o.logging, nil); err != nil {
@@ -82,7 +80,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 		}
 		defer serveMetrics(listener, server.Metrics)()
 	}
-	klog.InfoS("apiserver starts", "version", version, "port", o.serving.BindPort)
+	klog.InfoS("apiserver starts", "version", version.Number(), "port", o.serving.BindPort)
 	err = server.Run(ctx)
 	klog.InfoS("apiserver ends")
 	klog.Flush()

@@ -31,6 +31,7 @@ import (
 	"github.com/wsproxy/wsproxy/apiserver"
 	"github.com/wsproxy/wsproxy/apiserver/fleet"
 	"github.com/wsproxy/wsproxy/apiserver/throttle"
+	"github.com/wsproxy/wsproxy/cmd/version"
 	"github.com/wsproxy/wsproxy/tracing"
 )
 
@@ -199,7 +200,7 @@ func (o *options) complete() error {
 // config makes of the flags what the server is made of. It asks the
 // kube-apiserver whom to believe.
 func (o *options) config() (*apiserver.Config, error) {
-	c, err := apiserver.NewConfig(version)
+	c, err := apiserver.NewConfig(version.Number())
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +242,7 @@ func (o *options) client() (*kubernetes.Clientset, error) {
 		return nil, fmt.Errorf("find the cluster: %w", err)
 	}
 	config.ContentType = "application/vnd.kubernetes.protobuf"
-	config.QPS, config.Burst, config.UserAgent = requestsPerSecond, requestsBurst, "wsproxy-apiserver/"+version
+	config.QPS, config.Burst, config.UserAgent = requestsPerSecond, requestsBurst, "wsproxy-apiserver/"+version.Number()
 	return kubernetes.NewForConfig(config)
 }
 

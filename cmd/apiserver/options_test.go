@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"github.com/wsproxy/wsproxy/cmd/version"
 )
 
 func TestParse(t *testing.T) {
@@ -66,7 +68,7 @@ func TestVersionNeedsNothingElse(t *testing.T) {
 	if err := run(t.Context(), []string{"--version"}, &out); err != nil {
 		t.Fatal(err)
 	}
-	if out.String() != version+"\n" {
+	if out.String() != version.Line("apiserver")+"\n" {
 		t.Errorf("printed %q", out.String())
 	}
 }

@@ -16,10 +16,9 @@ import (
 	"syscall"
 
 	"github.com/go-logr/logr"
-)
 
-// version is set when a release is linked.
-var version = "dev"
+	"github.com/wsproxy/wsproxy/cmd/version"
+)
 
 func main() {
 	// Nobody reads this profile, and it takes half a megabyte.
@@ -59,7 +58,7 @@ func run(ctx, hurry context.Context, args []string, getenv func(string) string, 
 	case err != nil:
 		return err
 	case o.version:
-		_, err := fmt.Fprintln(stdout, "dataplane", version)
+		_, err := fmt.Fprintln(stdout, version.Line("dataplane"))
 		return err
 	}
 	p, err := start(ctx, hurry, o, newLogger(o, stderr))

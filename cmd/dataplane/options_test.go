@@ -12,6 +12,7 @@ import (
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
+	"github.com/wsproxy/wsproxy/cmd/version"
 	"github.com/wsproxy/wsproxy/dataplane/config"
 )
 
@@ -74,7 +75,7 @@ func TestFlagsThatCannotBeAreRefused(t *testing.T) {
 
 func TestVersionAndHelpNeedNoConfiguration(t *testing.T) {
 	var out bytes.Buffer
-	if err := run(t.Context(), t.Context(), []string{"--version"}, nowhere, &out, io.Discard); err != nil || out.String() != "dataplane dev\n" {
+	if err := run(t.Context(), t.Context(), []string{"--version"}, nowhere, &out, io.Discard); err != nil || out.String() != version.Line("dataplane")+"\n" {
 		t.Errorf("--version: %q, %v", out.String(), err)
 	}
 	out.Reset()

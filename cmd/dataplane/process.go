@@ -19,6 +19,7 @@ import (
 	"github.com/go-logr/logr"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/cmd/version"
 	"github.com/wsproxy/wsproxy/dataplane/certs"
 	"github.com/wsproxy/wsproxy/dataplane/config"
 	"github.com/wsproxy/wsproxy/dataplane/control"

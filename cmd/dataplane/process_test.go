@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/cmd/version"
 	"github.com/wsproxy/wsproxy/dataplane/certs/certstest"
 )
 
@@ -219,7 +220,7 @@ func TestItRunsFromAManifestWithoutKubernetes(t *testing.T) {
 	_, body := r.get(t, "/metrics")
 	for _, sample := range []string{
 		"wsproxy_connections{%s} 1", "wsproxy_connections_opened_total{%s} 1", `wsproxy_handshakes_total{code="101",%s,reason="Accepted"} 1`,
-		`wsproxy_messages_total{direction="from_client",%s} 1`, `wsproxy_messages_total{direction="from_upstream",%s} 1`, `wsproxy_build_info{%s,version="dev"} 1`,
+		`wsproxy_messages_total{direction="from_client",%s} 1`, `wsproxy_messages_total{direction="from_upstream",%s} 1`, `wsproxy_build_info{%s,version="` + version.Number() + `"} 1`,
 		"wsproxy_connections_limit{%s} 0", "wsproxy_upstream_endpoints{%s} 1", `wsproxy_handshake_duration_seconds_count{code_class="1xx",%s} 1`,
 		`wsproxy_upstream_handshake_duration_seconds_count{attempt="handshake",namespace="default",outcome="Accepted",proxy="echo"} 1`,
 	} {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/wsproxy/wsproxy/cmd/version"
 	"github.com/wsproxy/wsproxy/dataplane/config"
 	"github.com/wsproxy/wsproxy/dataplane/listener"
 )
@@ -82,7 +83,7 @@ func (p *process) serve(ctx context.Context) error {
 func (p *process) logStart() {
 	snapshot := p.store.Current().Snapshot
 	p.logger.Info("Started", append(numbered("configVersion", snapshot),
-		"version", version, "podID", p.registry.PodID(),
+		"version", version.Number(), "podID", p.registry.PodID(),
 		"namespace", snapshot.GetNamespace(), "proxy", snapshot.GetProxy(),
 		"listen", p.trafficListener.Addr().String(), "control", p.controlListener.Addr().String(), "metrics", p.probeListener.Addr().String())...)
 }

@@ -16,13 +16,10 @@ import (
 	"github.com/wsproxy/wsproxy/cmd/kubectl-ws/command"
 )
 
-// version is set by the linker.
-var version = "dev"
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	// A second interrupt ends the process at once.
 	context.AfterFunc(ctx, stop)
 	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
-	os.Exit(command.Run(ctx, version, streams, os.Args[1:]))
+	os.Exit(command.Run(ctx, streams, os.Args[1:]))
 }

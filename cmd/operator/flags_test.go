@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wsproxy/wsproxy/cmd/version"
 )
 
 func TestParse(t *testing.T) {
@@ -65,7 +67,7 @@ func TestVersionNeedsNothingElse(t *testing.T) {
 	if err := run(t.Context(), []string{"--version"}, &out); err != nil {
 		t.Fatal(err)
 	}
-	if out.String() != version+"\n" {
+	if out.String() != version.Line("operator")+"\n" {
 		t.Errorf("printed %q", out.String())
 	}
 }

@@ -14,9 +14,6 @@ import (
 	"syscall"
 )
 
-// version is set when the program is linked.
-var version = "dev"
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout)

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/wsproxy/wsproxy/cmd/version"
 	"github.com/wsproxy/wsproxy/controllers"
 	"github.com/wsproxy/wsproxy/tracing"
 )
@@ -38,7 +39,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 		return err
 	}
 	if f.version {
-		_, err := fmt.Fprintln(out, version)
+		_, err := fmt.Fprintln(out, version.Line("operator"))
 		return err
 	}
 	logger := zap.New(zap.UseFlagOptions(&f.log))
@@ -48,7 +49,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("find the cluster: %w", err)
 	}
-	rest.QPS, rest.Burst, rest.UserAgent = requestsPerSecond, requestsBurst, "wsproxy-operator/"+version
+	rest.QPS, rest.Burst, rest.UserAgent = requestsPerSecond, requestsBurst, "wsproxy-operator/"+version.Number()
 	scheme, err := controllers.Scheme()
 	if err != nil {
 		return err
@@ -97,7 +98,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 	}); err != nil {
 		return err
 	}
-	logger.Info("operator starts", "version", version, "namespace", f.namespace, "dataplaneImage", f.image)
+	logger.Info("operator starts", "version", version.Number(), "namespace", f.namespace, "dataplaneImage", f.image)
 	if err := m.Start(ctx); err != nil {
 		return fmt.Errorf("run manager: %w", err)
 	}

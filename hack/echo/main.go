@@ -15,6 +15,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/wsproxy/wsproxy/cmd/version"
 )
 
 // goodbye bounds the whole of a polite end. It is far below the 30 s that
@@ -23,7 +25,12 @@ const goodbye = 3 * time.Second
 
 func main() {
 	address := flag.String("listen-address", ":8080", "host and port to listen on")
+	tell := flag.Bool("version", false, "print the version and exit")
 	flag.Parse()
+	if *tell {
+		fmt.Println(version.Line("echo"))
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if err := run(ctx, *address); err != nil {

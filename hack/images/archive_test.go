@@ -47,7 +47,11 @@ func packed(t *testing.T, certificates []byte) []byte {
 	if err := os.WriteFile(binary, []byte("machine code"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := pack(archive, "program", binary, "amd64", certificates); err != nil {
+	i, err := imageOf("program", binary, "amd64", certificates, provenance{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writeArchive(archive, i); err != nil {
 		t.Fatal(err)
 	}
 	raw, err := os.ReadFile(archive)

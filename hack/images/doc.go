@@ -11,7 +11,11 @@
 // loaded with `hack/cluster load`, `docker load`, `kind load image-archive` and
 // `ctr images import`.
 //
-// The same sources, Go and version give the same bytes. The standard library is
+// With -registry it makes what a release publishes instead: an OCI image layout of
+// several architectures for each image, with annotations, under its full name. See
+// hack/release.
+//
+// The same sources, Go, version and CA certificates give the same bytes. The standard library is
 // enough for the format, so building needs no module that the product does not.
 // The Dockerfile makes the same images with an engine; its build command must
 // stay the one of build.go.

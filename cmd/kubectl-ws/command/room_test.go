@@ -106,7 +106,7 @@ func (r *room) runIn(ctx context.Context, arguments ...string) (code int, out, e
 	if arguments[0] != "__complete" {
 		arguments = append(arguments, "--kubeconfig="+r.kubeconfig)
 	}
-	code = execute(ctx, &session{version: "test", streams: streams, now: r.now}, arguments)
+	code = execute(ctx, &session{streams: streams, now: r.now}, arguments)
 	return code, stdout.String(), stderr.String()
 }
 

@@ -16,11 +16,12 @@ import (
 
 	"github.com/wsproxy/wsproxy/cmd/kubectl-ws/client"
 	"github.com/wsproxy/wsproxy/cmd/kubectl-ws/screen"
+	"github.com/wsproxy/wsproxy/cmd/version"
 )
 
 // Run runs a command line and returns the exit code.
-func Run(ctx context.Context, version string, streams genericiooptions.IOStreams, arguments []string) int {
-	return execute(ctx, &session{version: version, streams: streams, now: time.Now}, arguments)
+func Run(ctx context.Context, streams genericiooptions.IOStreams, arguments []string) int {
+	return execute(ctx, &session{streams: streams, now: time.Now}, arguments)
 }
 
 func execute(ctx context.Context, s *session, arguments []string) int {
@@ -38,7 +39,6 @@ func execute(ctx context.Context, s *session, arguments []string) int {
 
 // session is what all commands share.
 type session struct {
-	version  string
 	streams  genericiooptions.IOStreams
 	flags    *genericclioptions.ConfigFlags
 	warnings *warnings
@@ -54,7 +54,7 @@ func newRoot(s *session) *cobra.Command {
 		Short: "Live WebSocket connections of wsproxy",
 		Long: "Lists live WebSocket connections with what they do at the moment, ends them, sends to them,\n" +
 			"and says why one has ended and which settings are in force.",
-		Version:           s.version,
+		Version:           version.Number(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
@@ -67,10 +67,11 @@ func newRoot(s *session) *cobra.Command {
 		return fmt.Errorf("%w\nSee '%s --help' for usage", err, command.CommandPath())
 	})
 	s.flags.AddFlags(root.PersistentFlags())
+	root.SetVersionTemplate(version.Line(root.Name()) + "\n")
 	logging := flag.NewFlagSet("", flag.ContinueOnError)
 	klog.InitFlags(logging)
 	root.PersistentFlags().AddGoFlag(logging.Lookup("v"))
-	root.AddCommand(newList(s), newTop(s), newDisconnect(s), newRebalance(s), newSend(s), newWhy(s), newSettings(s))
+	root.AddCommand(newList(s), newTop(s), newDisconnect(s), newRebalance(s), newSend(s), newWhy(s), newSettings(s), newVersion(s))
 	return root
 }
 
@@ -81,7 +82,7 @@ func (s *session) connect() (*client.Client, error) {
 		return nil, err
 	}
 	config.WarningHandler = s.warnings
-	return client.New(config, s.version)
+	return client.New(config, version.Number())
 }
 
 // namespace is that of --namespace, or of the context.
