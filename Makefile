@@ -78,7 +78,9 @@ verify: generate ## Generate again and fail where the tree is not what was commi
 	@[[ -z "$$(git status --porcelain -- $(generated))" ]] || { git --no-pager diff -- $(generated); git status --short -- $(generated); echo 'these are not what is committed' >&2; exit 1; }
 
 .PHONY: lint
-lint: ## Run golangci-lint with the linters of .golangci.yml, the import rule among them; data plane and plugin must build everywhere
+lint: ## Run golangci-lint with the linters of .golangci.yml, the import rule among them, shellcheck and actionlint; data plane and plugin must build everywhere
+	hack/shellcheck
+	go tool -modfile=hack/tools/actionlint/go.mod actionlint
 	$(golangci) run ./...
 	for os in darwin windows; do GOOS=$$os go vet ./dataplane/... ./cmd/dataplane ./cmd/kubectl-ws/...; done
 

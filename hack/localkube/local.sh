@@ -128,5 +128,5 @@ local_kubeconfig() {
 local_shell() { # [COMMAND...]
 	need_up
 	exec nsenter --net="$(node_namespace 1)" \
-		env KUBECONFIG="$STATE/kubeconfig" KUBECACHEDIR="$STATE/kubectl-cache" PATH="$BIN:$(dirname "$("$parts/../helm/binary" --path)"):$PATH" "$@"
+		env KUBECONFIG="$STATE/kubeconfig" KUBECACHEDIR="$STATE/kubectl-cache" PATH="$BIN:$(dirname "$("$LOCALKUBE/../helm/binary" --path)"):$PATH" "$@"
 }
