@@ -24,6 +24,15 @@ var phases = map[dataplanev1alpha1.Phase]connectionsv1alpha1.ConnectionPhase{
 	dataplanev1alpha1.Phase_PHASE_CLOSING:      connectionsv1alpha1.ConnectionClosing,
 }
 
+// phaseOf has a word for every phase: a pod may be of a newer release and know more
+// of them.
+func phaseOf(p dataplanev1alpha1.Phase) connectionsv1alpha1.ConnectionPhase {
+	if word, known := phases[p]; known {
+		return word
+	}
+	return connectionsv1alpha1.ConnectionUnknown
+}
+
 // objectOf returns the object that stands for a connection. Namespace, proxy and
 // pod are those of the pod that was asked, whatever it says.
 func objectOf(e fleet.Entry) *connectionsv1alpha1.WebSocketConnection {
@@ -32,7 +41,7 @@ func objectOf(e fleet.Entry) *connectionsv1alpha1.WebSocketConnection {
 		ObjectMeta: metaOf(e, timeOf(c.GetConnectedAt())),
 		Spec:       specOf(e),
 		Status: connectionsv1alpha1.WebSocketConnectionStatus{
-			Phase:                  phases[c.GetPhase()],
+			Phase:                  phaseOf(c.GetPhase()),
 			LastActiveAt:           metav1.NewMicroTime(timeOf(c.GetLastActiveAt())),
 			FromClient:             trafficOf(c.GetFromClient()),
 			FromUpstream:           trafficOf(c.GetFromUpstream()),

@@ -102,7 +102,7 @@ func (s selection) match() matcher {
 			fieldProxy:     e.Pod.Proxy,
 			fieldPod:       e.Pod.Name,
 			fieldSourceIP:  address(e.Connection.GetSourceIp()),
-			fieldPhase:     string(phases[phase]),
+			fieldPhase:     string(phaseOf(phase)),
 			fieldBy:        e.Connection.GetEnd().GetBy(),
 			fieldCause:     e.Connection.GetEnd().GetCause(),
 			fieldCode:      strconv.Itoa(int(e.Connection.GetEnd().GetCode())),

@@ -84,6 +84,8 @@ func (p *Pod) explain(err error) error {
 		return p.unanswered(fmt.Sprintf("gave no answer within %v", p.timeout), err)
 	case s.Code() == codes.Unavailable:
 		return p.unanswered("cannot be reached", err)
+	case s.Code() == codes.Unimplemented:
+		return p.unanswered("is of an older release, which cannot be asked for this", err)
 	case s.Code() == codes.NotFound:
 		return ErrUnknown
 	case s.Code() == codes.FailedPrecondition, s.Code() == codes.Aborted, s.Code() == codes.InvalidArgument:

@@ -619,7 +619,7 @@ func schema_wsproxy_api_connections_v1alpha1_WebSocketConnectionStatus(ref commo
 				Properties: map[string]spec.Schema{
 					"phase": {
 						SchemaProps: spec.SchemaProps{
-							Description: "phase is Connecting, Open, Reconnecting or Closing.",
+							Description: "phase is Connecting, Open, Reconnecting or Closing; Unknown where only the pod, of a newer release, knows what it is.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",

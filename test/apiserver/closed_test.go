@@ -228,6 +228,9 @@ func TestAListOfTheClosedSaysWhatItLacks(t *testing.T) {
 			if !strings.Contains(s.Message, p.name) || s.Details.Kind != "closedwebsocketconnections" || a.header.Get("Retry-After") == "" {
 				t.Errorf("%s: %+v, Retry-After %q", at, s, a.header.Get("Retry-After"))
 			}
+			if p == former && !strings.Contains(s.Message, "of an older release") {
+				t.Errorf("%s: %s", at, s.Message)
+			}
 		}
 	}
 }

@@ -32,6 +32,8 @@ type connection struct {
 	sent         []registry.Send
 	// refuses is what a Send is answered with.
 	refuses error
+	// phase is what Describe says of one that is not closing; 0: open.
+	phase dataplanev1alpha1.Phase
 }
 
 // Describe implements registry.Connection.
@@ -44,6 +46,9 @@ func (c *connection) Describe(into *dataplanev1alpha1.Connection) {
 	into.FromUpstream = &dataplanev1alpha1.Traffic{Messages: 12_345, Bytes: 5 << 20}
 	into.Upstream, into.Reconnectable = "10.0.0.7:8080", true
 	into.Phase = dataplanev1alpha1.Phase_PHASE_OPEN
+	if c.phase != 0 {
+		into.Phase = c.phase
+	}
 	if !c.closingSince.IsZero() {
 		into.Phase, into.ClosingSince = dataplanev1alpha1.Phase_PHASE_CLOSING, timestamppb.New(c.closingSince)
 	}

@@ -96,11 +96,15 @@ const (
 	ConnectionReconnecting ConnectionPhase = "Reconnecting"
 	// ConnectionClosing: the close handshake is under way.
 	ConnectionClosing ConnectionPhase = "Closing"
+	// ConnectionUnknown: its pod is of a newer release than the API server, and says
+	// what that has no word for.
+	ConnectionUnknown ConnectionPhase = "Unknown"
 )
 
 // WebSocketConnectionStatus is how a connection is at this moment.
 type WebSocketConnectionStatus struct {
-	// phase is Connecting, Open, Reconnecting or Closing.
+	// phase is Connecting, Open, Reconnecting or Closing; Unknown where only the pod, of
+	// a newer release, knows what it is.
 	Phase ConnectionPhase `json:"phase"`
 	// lastActiveAt is when a byte came last, from either side.
 	LastActiveAt metav1.MicroTime `json:"lastActiveAt"`
