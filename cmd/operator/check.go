@@ -25,6 +25,7 @@ import (
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
 	"github.com/wsproxy/wsproxy/cmd/operator/check"
+	"github.com/wsproxy/wsproxy/cmd/version"
 )
 
 // runCheck is `operator check`: helm test. It is in the image of the operator so that
@@ -58,7 +59,7 @@ func runCheck(ctx context.Context, arguments []string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("find the cluster: %w", err)
 	}
-	rest.UserAgent = "wsproxy-check/" + version
+	rest.UserAgent = "wsproxy-check/" + version.Number()
 	scheme := runtime.NewScheme()
 	if err := errors.Join(corev1.AddToScheme(scheme), wsproxyv1alpha1.AddToScheme(scheme), connectionsv1alpha1.AddToScheme(scheme)); err != nil {
 		return fmt.Errorf("scheme: %w", err)
