@@ -10,6 +10,7 @@ import (
 	"github.com/go-logr/logr"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/cmd/version"
 	"github.com/wsproxy/wsproxy/dataplane/certs"
 	"github.com/wsproxy/wsproxy/dataplane/metrics"
 	"github.com/wsproxy/wsproxy/dataplane/relay/core"
@@ -22,7 +23,7 @@ func (p *process) metrics(budget *core.Budget) *metrics.Metrics {
 	return metrics.New(metrics.Sources{
 		Namespace: snapshot.GetNamespace(),
 		Proxy:     snapshot.GetProxy(),
-		Version:   version,
+		Version:   version.Number(),
 
 		Connections:      p.registry.Len,
 		ConnectionsLimit: func() int { return p.store.Current().MaxConnections },

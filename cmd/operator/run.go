@@ -75,7 +75,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 	if err := m.AddReadyzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
-	spans, err := tracing.Start(ctx, f.tracing, "operator", version)
+	spans, err := tracing.Start(ctx, f.tracing, "operator", version.Number())
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 
 		MaxConcurrentProxies: f.maxConcurrent,
 		Registerer:           metrics.Registry,
-		Version:              version,
+		Version:              version.Number(),
 
 		GRPC:          spans.DialOptions(),
 		DataplaneArgs: f.dataplaneArgs(),
