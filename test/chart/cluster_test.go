@@ -32,7 +32,13 @@ func clean(t *testing.T) {
 // versions lists the objects of the release with their resourceVersions.
 func versions(t *testing.T) []string {
 	t.Helper()
-	out := kubectl(t, "get", ours, "--all-namespaces", "--no-headers",
+	return versionsOf(t, ours)
+}
+
+// versionsOf is that of other kinds.
+func versionsOf(t *testing.T, kinds string) []string {
+	t.Helper()
+	out := kubectl(t, "get", kinds, "--all-namespaces", "--no-headers",
 		"--output=custom-columns=:.kind,:.metadata.name,:.metadata.resourceVersion")
 	lines := slices.DeleteFunc(strings.Split(out, "\n"), func(l string) bool {
 		// The API server makes an APIService for each group of CRDs.

@@ -14,8 +14,10 @@ import (
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -25,9 +27,18 @@ import (
 // kstatus is what Flux and others make of a proxy, who know nothing of its kind.
 func (r *room) kstatus(proxy string) (*unstructured.Unstructured, *status.Result) {
 	r.Helper()
+	return r.kstatusOf(wsproxyv1alpha1.GroupVersion.WithKind("WebSocketProxy"), proxy)
+}
+
+func (r *room) kstatusOf(kind schema.GroupVersionKind, name string) (*unstructured.Unstructured, *status.Result) {
+	r.Helper()
 	u := &unstructured.Unstructured{}
-	u.SetGroupVersionKind(wsproxyv1alpha1.GroupVersion.WithKind("WebSocketProxy"))
-	if err := r.api.Get(r.Context(), client.ObjectKey{Namespace: r.namespace, Name: proxy}, u); err != nil {
+	u.SetGroupVersionKind(kind)
+	key := client.ObjectKey{Namespace: r.namespace, Name: name}
+	if kind.Kind == "WebSocketProxyClass" {
+		key.Namespace = ""
+	}
+	if err := r.api.Get(r.Context(), key, u); err != nil {
 		r.Fatal(err)
 	}
 	result, err := status.Compute(u)
@@ -37,8 +48,8 @@ func (r *room) kstatus(proxy string) (*unstructured.Unstructured, *status.Result
 	return u, result
 }
 
-// is waits until kstatus says so of a proxy with that reason of Ready, and every
-// condition speaks of the generation that there is.
+// is waits until kstatus says so of a proxy with that reason of Ready, and Argo CD the
+// same, and every condition speaks of the generation that there is.
 func (r *room) is(proxy string, want status.Status, ready string) {
 	r.Helper()
 	r.eventually(func() error {
@@ -62,6 +73,11 @@ func (r *room) is(proxy string, want status.Status, ready string) {
 		}
 		if result.Status != want || reason != ready {
 			return fmt.Errorf("kstatus says %s (%s), Ready is %q; want %s and %q", result.Status, result.Message, reason, want, ready)
+		}
+		if wanted, asked := healthOf[want]; asked {
+			if says, message := health(r.T, u); says != wanted || message == "" {
+				r.Errorf("where kstatus says %s, Argo CD says %s (%s)", want, says, message)
+			}
 		}
 		return nil
 	})
@@ -106,13 +122,28 @@ func TestToolsThatKnowNothingOfProxiesSeeTheirState(t *testing.T) {
 	r.roll("echo")
 	r.is("echo", status.CurrentStatus, wsproxyv1alpha1.ReasonReady)
 	r.waited("echo", true)
+	// So is what it became, as far as there is no controller of it in a cluster.
+	for _, o := range []client.Object{&corev1.ServiceAccount{}, &corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Service{}, &networkingv1.NetworkPolicy{}} {
+		kind, err := r.api.GroupVersionKindFor(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, result := r.kstatusOf(kind, "echo-wsproxy"); result.Status != status.CurrentStatus {
+			t.Errorf("kstatus says that the %s is %s: %s", kind.Kind, result.Status, result.Message)
+		}
+	}
 
 	// Its pods are replaced.
 	r.patch(get[wsproxyv1alpha1.WebSocketProxy](r, "echo"), `{"spec":{"podTemplate":{"annotations":{"a":"b"}}}}`)
 	r.is("echo", status.InProgressStatus, wsproxyv1alpha1.ReasonProgressing)
 	r.begins("echo")
 	r.is("echo", status.InProgressStatus, wsproxyv1alpha1.ReasonProgressing)
+	// Who waits for it decides for how long.
+	r.fails("echo")
+	r.is("echo", status.InProgressStatus, wsproxyv1alpha1.ReasonProgressing)
+	r.waited("echo", false)
 	r.roll("echo")
+	r.patchStatus(get[appsv1.Deployment](r, "echo-wsproxy"), `{"status":{"conditions":null}}`)
 	r.is("echo", status.CurrentStatus, wsproxyv1alpha1.ReasonReady)
 
 	// It refers to what is not there, which may be on its way.
@@ -140,6 +171,15 @@ func TestToolsThatKnowNothingOfProxiesSeeTheirState(t *testing.T) {
 	r.condition("echo", wsproxyv1alpha1.ConditionAccepted, metav1.ConditionTrue, wsproxyv1alpha1.ReasonAccepted)
 	r.roll("echo") // The annotations of the Deployment changed.
 	r.is("echo", status.CurrentStatus, wsproxyv1alpha1.ReasonReady)
+
+	// A class is ready as it is, with and without a proxy.
+	r.class("unused", func(*wsproxyv1alpha1.WebSocketProxyClass) {})
+	for _, name := range []string{"strict", "unused"} {
+		class, result := r.kstatusOf(wsproxyv1alpha1.GroupVersion.WithKind("WebSocketProxyClass"), name)
+		if says, _ := health(t, class); result.Status != status.CurrentStatus || says != healthOf[status.CurrentStatus] {
+			t.Errorf("the class %s is %s (%s), and by Argo CD %s", name, result.Status, result.Message, says)
+		}
+	}
 
 	// An object in its way is the user's.
 	r.create(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "blocked-wsproxy"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}})
