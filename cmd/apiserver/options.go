@@ -91,6 +91,9 @@ func newOptions() *options {
 		listMemory:     resource.QuantityValue{Quantity: *resource.NewQuantity(apiserver.DefaultListMemory, resource.BinarySI)},
 	}
 	o.generic.MaxMutatingRequestsInFlight = apiserver.MaxChanges
+	// Without it, a server that ends waits for those who watch until a request may last no
+	// longer, which is a minute. They go on at another replica.
+	o.generic.ShutdownWatchTerminationGracePeriod = 2 * time.Second
 	o.serving.BindPort = 8443
 	o.serving.ServerCert.CertKey.CertFile = filepath.Join(mountedSecret, "tls.crt")
 	o.serving.ServerCert.CertKey.KeyFile = filepath.Join(mountedSecret, "tls.key")

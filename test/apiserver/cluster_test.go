@@ -49,6 +49,8 @@ type cluster struct {
 	authority   *certstest.Authority
 	// address is where the program serves by itself.
 	address string
+	// end ends the program.
+	end func() error
 }
 
 func newCluster(t *testing.T) *cluster {
@@ -152,9 +154,12 @@ func (c *cluster) start(port int) {
 	if err := command.Start(); err != nil {
 		c.Fatal(err)
 	}
-	c.Cleanup(func() {
+	c.end = sync.OnceValue(func() error {
 		cancel()
-		if err := command.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return command.Wait()
+	})
+	c.Cleanup(func() {
+		if err := c.end(); err != nil && !errors.Is(err, context.Canceled) {
 			c.Errorf("the program ended: %v", err)
 		}
 		if c.Failed() {

@@ -5,7 +5,9 @@ package apiserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"regexp"
@@ -17,6 +19,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 )
 
 // TestKubectl is one test because a kube-apiserver takes seconds to start.
@@ -84,6 +87,41 @@ func TestKubectl(t *testing.T) {
 			return c.served() != before
 		})
 	})
+	t.Run("the end", c.ends)
+}
+
+// ends ends the program, which others watch through: they are sent away, to go on at
+// another replica. It would wait for them for a minute.
+func (c *cluster) ends(t *testing.T) {
+	client, err := rest.HTTPClientFor(c.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSuffix(c.config.Host, "/")+path("")+"?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	watch, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watch.Body.Close()
+	if _, err := watch.Body.Read(make([]byte, 1)); err != nil || watch.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %v", watch.Status, err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.end() }()
+	select {
+	case err := <-ended:
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Errorf("the program goes on after %v", patience)
+	}
+	if _, err := io.Copy(io.Discard, watch.Body); err != nil {
+		t.Errorf("the watch ends with %v", err)
+	}
 }
 
 func eventually(t *testing.T, what string, done func() bool) {
