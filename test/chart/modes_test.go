@@ -43,6 +43,9 @@ func TestTheAPIServerTakesEveryMode(t *testing.T) {
 			restricted(t, parse(t, manifests))
 		})
 	}
+	t.Run("the examples of Artifact Hub", func(t *testing.T) {
+		kubectlWith(t, examples(t), "apply", "--dry-run=server", "--validate=strict", "--filename=-")
+	})
 }
 
 // restricted fails unless every pod of the release may run where the Pod Security

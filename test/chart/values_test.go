@@ -103,7 +103,7 @@ func TestTheSchemaRefuses(t *testing.T) {
 		"monitoring.servicemonitor.enabled=true":            "servicemonitor",
 		"monitoring.podMonitor.interval=15":                 "/monitoring/podMonitor/interval",
 		"monitoring.prometheusRule.interval=15s":            "interval",
-		"tracing.endpoint=collector":                        "/tracing/endpoint",
+		"tracing.endpoint=http://collector:4317":            "/tracing/endpoint",
 		"tracing.samplingRatio=2":                           "/tracing/samplingRatio",
 	} {
 		_, err := command(t.Context(), "", tools.helm, "template", release, chartDir, "--set", set)

@@ -192,7 +192,7 @@ func noAPIService(t *testing.T) error {
 // nothingOfUs returns an error while the cluster has something that is called or
 // labelled as we are. What is documented to stay are two Secrets.
 func nothingOfUs(t *testing.T) error {
-	const kinds = "apiservices,crds,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,deployments,replicasets,pods,services,endpointslices,poddisruptionbudgets,configmaps,validatingadmissionpolicies,validatingadmissionpolicybindings,flowschemas"
+	const kinds = "apiservices,crds,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,deployments,replicasets,pods,services,endpointslices,poddisruptionbudgets,networkpolicies,configmaps,validatingadmissionpolicies,validatingadmissionpolicybindings,flowschemas"
 	labelled, err := kubectl(t, "", "get", kinds, "--all-namespaces", "-l", "app.kubernetes.io/name=wsproxy", "-o", "name", "--ignore-not-found")
 	if err != nil {
 		return fmt.Errorf("labelled: %w: %s", err, labelled)

@@ -55,7 +55,7 @@
 # The collector of traces.
 - ports:
   - protocol: TCP
-    port: {{ regexFind "[0-9]+/?$" . | trimSuffix "/" }}
+    port: {{ regexFind "[0-9]+$" . }}
 {{- end }}
 {{- with .Values.networkPolicy.extraEgress }}
 {{ toYaml . }}
