@@ -36,6 +36,10 @@ type Options struct {
 	// Youth is how long after it has appeared a pod is waited for that refuses
 	// connections. Default 5 s.
 	Youth time.Duration
+	// Revoked is how long the pods of one of Namespaces may not have been listed for
+	// want of rights before there count as none. It must be well below the half minute
+	// after which what is known is too old. Default 10 s.
+	Revoked time.Duration
 	// Port is the control port of every pod. Default
 	// dataplanev1alpha1.PortControl.
 	Port   int
@@ -64,7 +68,9 @@ type Fleet struct {
 	stopped bool
 	// seen is the resourceVersion up to which each of watches has come; confirmed is
 	// when that was all there was.
-	seen      map[string]uint64
+	seen map[string]uint64
+	// refused is since when the pods of a namespace may not be listed.
+	refused   map[string]time.Time
 	confirmed time.Time
 }
 
@@ -77,10 +83,13 @@ func New(options Options) (*Fleet, error) {
 	if options.Youth == 0 {
 		options.Youth = 5 * time.Second
 	}
+	if options.Revoked == 0 {
+		options.Revoked = 10 * time.Second
+	}
 	if options.Port == 0 {
 		options.Port = dataplanev1alpha1.PortControl
 	}
-	f := &Fleet{options: options, pods: map[types.UID]*Pod{}, seen: map[string]uint64{}, changed: make(chan struct{})}
+	f := &Fleet{options: options, pods: map[types.UID]*Pod{}, seen: map[string]uint64{}, refused: map[string]time.Time{}, changed: make(chan struct{})}
 	f.hub = newHub(options.Timeout)
 	f.looks = looks{list: f.view, queues: map[string]*queue{}}
 	for _, namespace := range f.watches() {

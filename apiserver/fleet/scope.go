@@ -6,6 +6,7 @@ package fleet
 import (
 	"context"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -46,15 +47,33 @@ func (f *Fleet) Covers(namespace string) bool {
 // first of what is deleted there when the namespace is. To have no pods there is the
 // better answer then: a server that were not ready because of it would keep that
 // namespace, and every other one, from being deleted, because Kubernetes asks every API
-// first for what is left. allowed is false in that case.
+// first for what is left. It is the answer only after a while, because a kube-apiserver
+// that has just started may know of no rights yet. allowed is false in that case.
 func (f *Fleet) listPods(ctx context.Context, namespace string, o metav1.ListOptions) (list *corev1.PodList, allowed bool, err error) {
 	o.LabelSelector = Selector
 	list, err = f.options.Pods.Pods(namespace).List(ctx, o)
-	if f.restricted() && apierrors.IsForbidden(err) {
-		f.options.Logger.V(1).Info("Pods of a namespace may not be listed", "namespace", namespace, "cause", err.Error())
+	if f.restricted() && f.revoked(namespace, apierrors.IsForbidden(err), err == nil) {
 		return &corev1.PodList{}, false, nil
 	}
 	return list, err == nil, err
+}
+
+// revoked notes whether the pods of a namespace were refused or listed, and says whether
+// they have been refused for so long that the server can have no rights there.
+func (f *Fleet) revoked(namespace string, refused, listed bool) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	since, before := f.refused[namespace]
+	switch {
+	case listed:
+		delete(f.refused, namespace)
+	case refused && !before:
+		f.refused[namespace] = time.Now()
+		f.options.Logger.Info("Pods of a namespace may not be listed", "namespace", namespace)
+	case refused:
+		return time.Since(since) >= f.options.Revoked
+	}
+	return false
 }
 
 // listWatch reads the pods of a namespace. The hub is told whenever all of them were

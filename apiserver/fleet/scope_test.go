@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -53,7 +54,7 @@ func TestAFleetOfSomeNamespaces(t *testing.T) {
 	})
 	kube.PrependWatchReactor("pods", clienttesting.DefaultWatchReactor(nil, forbidden))
 	f, err := New(Options{
-		Pods: unstreamed{kube.CoreV1()}, Namespaces: []string{"shop", "chat"}, ClientDir: t.TempDir(), Logger: logr.Discard(),
+		Pods: unstreamed{kube.CoreV1()}, Namespaces: []string{"shop", "chat"}, Revoked: time.Millisecond, ClientDir: t.TempDir(), Logger: logr.Discard(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -109,6 +110,9 @@ func TestAFleetOfSomeNamespaces(t *testing.T) {
 	// The namespace chat is being deleted, and the RoleBinding in it is gone. A server
 	// that were not ready then would keep it from ever being gone.
 	revoked.Store(true)
+	for errors.Is(f.Confirm(t.Context(), ""), errNotSaid) {
+		time.Sleep(f.options.Revoked)
+	}
 	if err := f.Confirm(t.Context(), ""); err != nil || f.Fresh() != nil {
 		t.Errorf("without rights in one of them: %v, %v", err, f.Fresh())
 	}
@@ -118,4 +122,29 @@ func TestAFleetOfSomeNamespaces(t *testing.T) {
 	if got := namespaces(); !slices.Equal(got, []string{"shop"}) {
 		t.Errorf("pods of %v are known", got)
 	}
+}
+
+// A kube-apiserver that has just started refuses what it has not read the rights of yet.
+func TestRightsAreGoneWhenTheyHaveBeenForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const refused, listed = true, true
+		f := &Fleet{options: Options{Namespaces: []string{"shop"}, Revoked: 10 * time.Second, Logger: logr.Discard()}, refused: map[string]time.Time{}}
+		if f.revoked("shop", refused, !listed) {
+			t.Error("at once")
+		}
+		time.Sleep(9 * time.Second)
+		if f.revoked("shop", refused, !listed) || f.revoked("chat", refused, !listed) {
+			t.Error("after nine seconds, or in another namespace")
+		}
+		time.Sleep(time.Second)
+		if f.revoked("shop", !refused, !listed) {
+			t.Error("a kube-apiserver that does not answer has refused nothing")
+		}
+		if !f.revoked("shop", refused, !listed) {
+			t.Error("not after ten seconds")
+		}
+		if f.revoked("shop", !refused, listed) || f.revoked("shop", refused, !listed) {
+			t.Error("it begins anew where they were listed meanwhile")
+		}
+	})
 }

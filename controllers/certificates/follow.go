@@ -16,8 +16,9 @@ import (
 )
 
 // lookAgain is the pause before another look at a Secret that cannot be used. A change
-// of it is looked at at once; this is for what time changes.
-const lookAgain = time.Minute
+// of it is looked at at once; this is for what time changes, as where the clock of who
+// made it is a moment ahead.
+const lookAgain = 10 * time.Second
 
 // The reasons of the events that say what is wrong with the Secret. (Of two events with
 // the same reason, one soon after the other, Kubernetes keeps the text of the first.)
