@@ -140,6 +140,10 @@ test-api: ## Tests against a real etcd and kube-apiserver
 test-e2e: images plugin ## Tests on a cluster of its own, which is removed afterwards
 	CLUSTER_NAME='$(TEST_CLUSTER_NAME)' RUN='$(RUN)' test/e2e/run
 
+.PHONY: test-upgrade
+test-upgrade: images ## helm upgrade from the commit FROM=… to this one, and back, on a cluster of its own, under 500 clients
+	hack/upgrade '$(or $(FROM),HEAD)'
+
 .PHONY: churn
 churn: images ## Informers against the clients' own record for DURATION=10m, with RATE=300 a second coming and going while pods are killed
 	CLUSTER_NAME='$(TEST_CLUSTER_NAME)' CHURN='$(or $(DURATION),10m)' CHURN_RATE='$(or $(RATE),300)' TIMEOUT=0 RUN='^TestInformersStayEqualToTheTruth$$' test/e2e/run

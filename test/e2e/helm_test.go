@@ -39,6 +39,17 @@ type release struct {
 // again, whatever has become of it.
 func findRelease(t *testing.T, c client.Client) *release {
 	t.Helper()
+	r := readRelease(t, c)
+	t.Cleanup(func() {
+		// t.Context ends before the cleanup.
+		r.installs(context.Background())
+	})
+	return r
+}
+
+// readRelease reads how wsproxy is installed.
+func readRelease(t *testing.T, c client.Client) *release {
+	t.Helper()
 	path, err := exec.CommandContext(t.Context(), helmBinary).Output()
 	if err != nil {
 		t.Fatalf("%s: %v", helmBinary, err)
@@ -61,10 +72,6 @@ func findRelease(t *testing.T, c client.Client) *release {
 			r.annotations[name] = value
 		}
 	}
-	t.Cleanup(func() {
-		// t.Context ends before the cleanup.
-		r.installs(context.Background())
-	})
 	return r
 }
 
