@@ -143,6 +143,9 @@ test-e2e: images plugin ## Tests on a cluster of its own, which is removed after
 .PHONY: test-upgrade
 test-upgrade: images ## helm upgrade from the commit FROM=… to this one, and back, on a cluster of its own, under 500 clients
 	hack/upgrade '$(or $(FROM),HEAD)'
+.PHONY: test-skew
+test-skew: ## Data planes of another release, FROM=COMMIT, under today's control plane, and the other way round; on clusters of its own
+	FROM='$(FROM)' RUN='$(RUN)' test/skew/run
 
 .PHONY: churn
 churn: images ## Informers against the clients' own record for DURATION=10m, with RATE=300 a second coming and going while pods are killed
