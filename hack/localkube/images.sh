@@ -23,7 +23,7 @@ load_on() { # NODE ARCHIVE...
 	for archive in "$@"; do
 		ctr_on "$node" images import "$archive" >/dev/null
 	done
-	wait_for 20 "the images on $(node_name "$node")" images_known_on "$node"
+	wait_for 60 "the images on $(node_name "$node")" images_known_on "$node"
 }
 
 load_everywhere() { # NODES ARCHIVE...
