@@ -143,6 +143,7 @@ test-e2e: images plugin ## Tests on a cluster of its own, which is removed after
 .PHONY: test-upgrade
 test-upgrade: images ## helm upgrade from the commit FROM=… to this one, and back, on a cluster of its own, under 500 clients
 	hack/upgrade '$(or $(FROM),HEAD)'
+
 .PHONY: test-skew
 test-skew: ## Data planes of another release, FROM=COMMIT, under today's control plane, and the other way round; on clusters of its own
 	FROM='$(FROM)' RUN='$(RUN)' test/skew/run
