@@ -291,6 +291,25 @@ func TestPodsAreLabelledAndPlacedByTheValues(t *testing.T) {
 	}
 }
 
+// A constraint counts the pods of its component, or those that it says itself.
+func TestPodsAreSpreadByTheValues(t *testing.T) {
+	const own = `{"maxSkew":1,"topologyKey":"zone","whenUnsatisfiable":"ScheduleAnyway","labelSelector":{"matchLabels":{"a":"b"}}}`
+	const plain = `{"maxSkew":1,"topologyKey":"rack","whenUnsatisfiable":"ScheduleAnyway"}`
+	all := parse(t, template(t, "--set-json", "topologySpreadConstraints=["+own+","+plain+"]"))
+	for _, name := range []string{"operator", "apiserver"} {
+		list, _, err := unstructured.NestedSlice(all.get(t, "Deployment", "wsproxy-"+name).Object, "spec", "template", "spec", "topologySpreadConstraints")
+		if err != nil || len(list) != 2 {
+			t.Fatalf("%s has %v: %v", name, list, err)
+		}
+		for i, want := range []map[string]string{{"a": "b"}, component(name)} {
+			got, _, _ := unstructured.NestedStringMap(list[i].(map[string]any), "labelSelector", "matchLabels")
+			if !maps.Equal(got, want) {
+				t.Errorf("%s is spread among %v, want %v", name, got, want)
+			}
+		}
+	}
+}
+
 // schema returns the properties of values.schema.json.
 func schema(t *testing.T) map[string]any {
 	t.Helper()

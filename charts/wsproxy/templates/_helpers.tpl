@@ -61,10 +61,13 @@ affinity:
 {{- end }}
 {{- $selector := dict "labelSelector" (dict "matchLabels" (include "wsproxy.selector" . | fromYaml)) }}
 topologySpreadConstraints:
-{{- range .root.Values.topologySpreadConstraints }}
-- {{ toYaml (merge (dict) . $selector) | nindent 2 | trim }}
-{{- else }}
-- {{ toYaml (merge (dict "maxSkew" 1 "topologyKey" "kubernetes.io/hostname" "whenUnsatisfiable" "ScheduleAnyway") $selector) | nindent 2 | trim }}
+{{- range .root.Values.topologySpreadConstraints | default (list (dict "maxSkew" 1 "topologyKey" "kubernetes.io/hostname" "whenUnsatisfiable" "ScheduleAnyway")) }}
+{{- /* A copy: the values are those of the other component, too. */}}
+{{- $constraint := deepCopy . }}
+{{- if not $constraint.labelSelector }}
+{{- $constraint = merge $constraint $selector }}
+{{- end }}
+- {{ toYaml $constraint | nindent 2 | trim }}
 {{- end }}
 {{- end }}
 
