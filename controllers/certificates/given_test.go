@@ -200,6 +200,21 @@ func TestWhoWasAwayWhenTheAuthorityOfSomebodyElseExpired(t *testing.T) {
 	}
 }
 
+func TestAShortLifeOfTheNextAuthorityIsNotSpentOnWaiting(t *testing.T) {
+	long, short := corporate(t, 0, 90*day), corporate(t, 0, 10*day)
+	both := follow(t, follow(t, State{}, long, 0), short, 2*day)
+	if s := follow(t, both, short, 6*day-time.Hour); !s.equal(both) {
+		t.Error("signed with though somebody lacks it and there is time")
+	}
+	if s := follow(t, both, short, 6*day); s.Next != nil || s.Previous == nil {
+		t.Error("half of its life is gone, and it does not sign")
+	}
+	// An operator that was away finds it expired.
+	if s := follow(t, both, nil, 11*day); s.Next != nil || s.Previous != nil || !s.Current.Certificate.Equal(both.Current.Certificate) {
+		t.Error("it signs after its life, or is waited for")
+	}
+}
+
 func TestFromOurAuthorityToSomebodyElsesAndBack(t *testing.T) {
 	own := advance(t, State{}, 0)
 	both := follow(t, own, corporate(t, 0, 300*day), 10*day)

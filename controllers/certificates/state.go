@@ -111,6 +111,9 @@ func (s State) Advance(now time.Time, policy Policy) (State, error) {
 			s.Distributed = time.Time{}
 		}
 	}
+	if s.Next != nil && now.After(s.Next.Certificate.NotAfter) {
+		s.Next, s.Since, s.Distributed = nil, time.Time{}, time.Time{}
+	}
 	current := s.Current.Certificate
 	if s.Next == nil && !policy.Follow && !now.Before(renewal(current.NotBefore, current.NotAfter)) {
 		if s.Next, err = newAuthority(now, policy); err != nil {
@@ -147,14 +150,16 @@ func (s State) Due(policy Policy) time.Time {
 
 // promotion is when the next authority begins to sign: after it was distributed
 // and the overlap has passed, but at the latest in the middle of what is left of
-// the current one. Whoever could not be reached until then must not cost the
-// others the time in which new certificates replace those that end with it.
+// the current one, and of its own life, which somebody else may have made short. Whoever
+// could not be reached until then must not cost the others the time in which new
+// certificates replace those that end with it.
 func (s State) promotion(policy Policy) time.Time {
 	made := s.Since
 	if made.IsZero() {
 		made = s.Next.Certificate.NotBefore.Add(policy.Skew)
 	}
-	latest := made.Add(s.Current.Certificate.NotAfter.Sub(made) / 2)
+	left := min(s.Current.Certificate.NotAfter.Sub(made), s.Next.Certificate.NotAfter.Sub(made))
+	latest := made.Add(left / 2)
 	if at := s.Distributed.Add(policy.Overlap); !s.Distributed.IsZero() && at.Before(latest) {
 		return at
 	}
