@@ -71,8 +71,9 @@ func (k *Conn) run(now core.Instant) {
 }
 
 // timedEvery is of how many turns one is timed. Looking at the clock and keeping the
-// figure takes a sixth of a microsecond, a turn at least four.
-const timedEvery = 64
+// figure takes a sixth of a microsecond, a turn at least four. It is a prime: of two
+// sides that talk in turns it must not always be the same one.
+const timedEvery = 61
 
 // time tells, of some turns, how long what was read took to get to the other side's
 // socket. It counts from when the worker learned of all that has happened, so that

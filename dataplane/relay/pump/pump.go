@@ -20,7 +20,7 @@ import (
 const lingerTimeout = 2 * time.Second
 
 // timedEvery is of how many reads of a side one is timed, the first among them.
-const timedEvery = 64
+const timedEvery = 61
 
 // pump reads one side and writes to the other until the connection is over. Then
 // it closes the side it has read.
