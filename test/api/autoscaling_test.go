@@ -4,7 +4,9 @@
 package api
 
 import (
+	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,7 +22,13 @@ const autoscalingSamples = "../../config/samples/autoscaling"
 // What autoscalers make of them is tried by hack/autoscaling/try.
 func TestTheSamplesForAutoscalingAreAccepted(t *testing.T) {
 	ns := namespace(t)
-	for _, file := range []string{"proxy.yaml", "hpa-cpu.yaml", "hpa-connections.yaml"} {
+	if output, err := kubectlWith(t, "", "apply", "--server-side", "-f", scaledObjects(t)); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	if output, err := kubectlWith(t, "", "wait", "--for=condition=Established", "--timeout=60s", "crd/scaledobjects.keda.sh"); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	for _, file := range []string{"proxy.yaml", "hpa-cpu.yaml", "hpa-connections.yaml", "keda.yaml"} {
 		if output, err := kubectlWith(t, "", "apply", "-n", ns, "--validate=strict", "-f", filepath.Join(autoscalingSamples, file)); err != nil {
 			t.Errorf("%s: %v\n%s", file, err, output)
 		}
@@ -47,6 +55,22 @@ func TestTheSamplesForAutoscalingAreAccepted(t *testing.T) {
 			t.Errorf("%s scales %+v, want %+v", file, o.Spec.ScaleTargetRef, want)
 		}
 	}
+}
+
+// scaledObjects is the file of the CRD of ScaledObjects, in KEDA's own module.
+func scaledObjects(t *testing.T) string {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", "github.com/kedacore/keda/v2")
+	command.Dir = "../../hack/tools/crds"
+	output, err := command.Output()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", command, err, output)
+	}
+	var module struct{ Dir string }
+	if err := json.Unmarshal(output, &module); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(module.Dir, "config", "crd", "bases", "keda.sh_scaledobjects.yaml")
 }
 
 // Git does not know what an autoscaler has decided. docs/autoscaling.md says what this
