@@ -25,6 +25,7 @@ import (
 )
 
 func TestADeletedProxyDrainsItsClientsAndLeavesNothing(t *testing.T) {
+	t.Parallel()
 	r := newRoom(t, "e2e-deletion", 1)
 	p := r.proxy("echo", func(spec *wsproxyv1alpha1.WebSocketProxySpec) { spec.Drain.TimeoutSeconds = new(int32(5)) })
 	clients := r.talk(p, 200)

@@ -27,6 +27,7 @@ const window = 5 * time.Second
 const promised = window + 15*time.Second
 
 func TestADeletedNamespaceDrainsItsClientsAndIsGone(t *testing.T) {
+	t.Parallel()
 	neighbour := newRoom(t, "e2e-neighbour", 1)
 	beside := neighbour.proxy("echo", nil)
 	bystanders := neighbour.talk(beside, 50)

@@ -65,9 +65,14 @@ func (r *room) takenOver(p *wsproxyv1alpha1.WebSocketProxy, clients *fleet.Fleet
 	r.t.Helper()
 	start := time.Now()
 	r.patch(p, `{"spec":{"settings":{"maxRetries":9}}}`)
-	// Where the certificate authority is a new one, the kubelets bring it to the
-	// pods, which takes them up to a minute and a half.
+	// Where the certificate authority is a new one, the kubelets bring it to the pods.
+	// They look at each once a minute or so, and when it changes.
+	var looked time.Time
 	eventually(r.t, 3*time.Minute, "the operator to bring the pods a change", func(ctx context.Context) error {
+		if time.Since(looked) > 2*time.Second {
+			looked = time.Now()
+			mustKubectl(r.t, "", "-n", r.namespace, "annotate", "--overwrite", "pods", "-l", wsproxyv1alpha1.LabelProxy+"="+p.Name, "example.com/looked="+looked.Format("150405"))
+		}
 		if err := r.Get(ctx, r.key(p.Name), p); err != nil {
 			return err
 		}
