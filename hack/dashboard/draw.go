@@ -172,17 +172,23 @@ func (g *page) lines(p *panel, data []series, w, h int) {
 		fmt.Fprintf(&g.body, `<text x="%.1f" y="%d" text-anchor="%s">%s</text>`, X(at), h-3, anchor, time.Unix(int64(at), 0).UTC().Format("15:04"))
 	}
 	for i := len(data) - 1; i >= 0; i-- { // The lowest of a stack is drawn last.
-		color, path := palette[i%len(palette)], ""
+		color, path, area := palette[i%len(palette)], "", ""
 		for j, q := range tops[i] {
 			command := "L"
 			if j == 0 || q.at-tops[i][j-1].at > 4*g.p.span.Seconds()/points {
 				command = "M"
 			}
+			if command == "M" {
+				if j > 0 {
+					area += fmt.Sprintf("L%.1f %.1fZ", X(tops[i][j-1].at), Y(0))
+				}
+				area += fmt.Sprintf("M%.1f %.1f", X(q.at), Y(0))
+			}
+			area += fmt.Sprintf("L%.1f %.1f", X(q.at), Y(q.value))
 			path += fmt.Sprintf("%s%.1f %.1f", command, X(q.at), Y(q.value))
 		}
 		if stacked {
-			first, last := tops[i][0].at, tops[i][len(tops[i])-1].at
-			fmt.Fprintf(&g.body, `<path d="%sL%.1f %.1fL%.1f %.1fZ" fill="%s" fill-opacity=".55"/>`, strings.ReplaceAll(path[:1]+strings.ReplaceAll(path[1:], "M", "L"), " L", "L"), X(last), Y(0), X(first), Y(0), color)
+			fmt.Fprintf(&g.body, `<path d="%sL%.1f %.1fZ" fill="%s"/>`, area, X(tops[i][len(tops[i])-1].at), Y(0), color)
 		}
 		fmt.Fprintf(&g.body, `<path d="%s" fill="none" stroke="%s" stroke-width="1.5"/>`, path, color)
 	}

@@ -57,11 +57,12 @@ func main() {
 	file := flag.String("dashboard", "charts/wsproxy/files/dashboards/wsproxy.json", "`file` of the dashboard")
 	flag.StringVar(&p.url, "prometheus", "http://127.0.0.1:9090", "`URL` of Prometheus")
 	flag.DurationVar(&p.span, "range", time.Hour, "how far back")
+	ago := flag.Duration("ago", 0, "how long ago that ended")
 	flag.DurationVar(&p.rate, "rate-interval", time.Minute, "what $__rate_interval stands for: four times as long as Prometheus waits between scrapes")
 	title := flag.String("title", "", "what the page is called; empty: as the dashboard")
 	rows := flag.String("rows", "", "only rows whose titles have one of these words, with commas between")
 	flag.Parse()
-	p.end = time.Now()
+	p.end = time.Now().Add(-*ago)
 	empty, err := run(os.Stdout, *file, *title, strings.FieldsFunc(*rows, func(r rune) bool { return r == ',' }), p)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "dashboard:", err)

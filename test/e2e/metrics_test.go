@@ -6,7 +6,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os/exec"
@@ -15,13 +14,14 @@ import (
 	"time"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
 	"github.com/wsproxy/wsproxy/test/metrics"
 )
 
 // TestWhatAlertsAndDashboardAskForIsPublished scrapes the three programs as they run.
 func TestWhatAlertsAndDashboardAskForIsPublished(t *testing.T) {
 	r := newRoom(t, "e2e-metrics", 1)
-	p := r.proxy("echo", nil)
+	p := r.proxy("echo", func(s *wsproxyv1alpha1.WebSocketProxySpec) { s.Replicas = new(int32(1)) })
 	r.talk(p, 5)
 	conn, _ := r.dial(p, "")
 	_ = conn.Close()
@@ -77,23 +77,19 @@ func expressions(t *testing.T) []metrics.Expression {
 	return append(alerts, panels...)
 }
 
-// conventional has promtool look at the names, the types and the texts of a page. Of
-// those of libraries, names are theirs to choose.
+// conventional has promtool look at the names, the types and the texts of what is ours
+// on a page: two counters of k8s.io/apiserver are not called as they should be.
 func conventional(ctx context.Context, program, page string) error {
-	promtool := exec.CommandContext(ctx, "promtool", "check", "metrics")
-	promtool.Stdin = strings.NewReader(page)
-	out, err := promtool.CombinedOutput()
-	if err == nil {
-		return nil
-	}
-	var ours []string
-	for line := range bytes.Lines(out) {
-		if bytes.HasPrefix(line, []byte("wsproxy_")) || !bytes.Contains(line, []byte(" ")) {
-			ours = append(ours, string(line))
+	var ours strings.Builder
+	for line := range strings.Lines(page) {
+		if strings.Contains(line, "wsproxy_") {
+			ours.WriteString(line)
 		}
 	}
-	if len(ours) > 0 || len(out) == 0 {
-		return fmt.Errorf("promtool check metrics, %s: %w: %s", program, err, strings.Join(ours, ""))
+	promtool := exec.CommandContext(ctx, "promtool", "check", "metrics")
+	promtool.Stdin = strings.NewReader(ours.String())
+	if out, err := promtool.CombinedOutput(); err != nil {
+		return fmt.Errorf("promtool check metrics, %s: %w: %s", program, err, out)
 	}
 	return nil
 }
