@@ -51,7 +51,7 @@ var common = map[string]struct {
 var liveFields = map[string]parser{
 	fieldPhase: oneOf(
 		connectionsv1alpha1.ConnectionConnecting, connectionsv1alpha1.ConnectionOpen,
-		connectionsv1alpha1.ConnectionReconnecting, connectionsv1alpha1.ConnectionClosing,
+		connectionsv1alpha1.ConnectionReconnecting, connectionsv1alpha1.ConnectionClosing, connectionsv1alpha1.ConnectionUnknown,
 	),
 }
 
