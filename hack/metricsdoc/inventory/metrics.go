@@ -91,6 +91,7 @@ func apiServer() prometheus.Collector {
 // cluster has one proxy, and the APIService.
 type cluster struct{ client.Reader }
 
+// List implements client.Reader.
 func (cluster) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
 	proxies, ok := list.(*wsproxyv1alpha1.WebSocketProxyList)
 	if !ok {
@@ -102,6 +103,7 @@ func (cluster) List(_ context.Context, list client.ObjectList, _ ...client.ListO
 	return nil
 }
 
+// Get implements client.Reader.
 func (cluster) Get(_ context.Context, _ client.ObjectKey, object client.Object, _ ...client.GetOption) error {
 	service, ok := object.(*unstructured.Unstructured)
 	if !ok {
