@@ -5,6 +5,7 @@ package chart
 
 import (
 	"maps"
+	"os"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -110,6 +111,38 @@ func TestNetworkPoliciesAllowWhatIsNeededAndNothingElse(t *testing.T) {
 			judge(t, all, false, refused, mode.refused)
 		})
 	}
+}
+
+// The operator keeps a policy for the pods of each proxy; this is the one of its golden
+// file.
+func TestTheNetworkPolicyOfAProxyKeepsTheControlPort(t *testing.T) {
+	raw, err := os.ReadFile("../../controllers/objects/testdata/minimal.networkpolicy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := policiesOf(t, parse(t, string(raw)))
+	if len(all) != 1 {
+		t.Fatalf("%d policies", len(all))
+	}
+	pod := party{namespace: all[0].Namespace, labels: all[0].Spec.PodSelector.MatchLabels}
+	judge(t, all, true, map[string]flow{
+		"the operator brings settings":       tcp(operator, pod, dataplanev1alpha1.PortControl),
+		"the apiserver asks for connections": tcp(apiserver, pod, dataplanev1alpha1.PortControl),
+		"clients come from the internet":     tcp(internet, pod, dataplanev1alpha1.PortTraffic),
+		"and from the cluster":               tcp(backend, pod, dataplanev1alpha1.PortTraffic),
+		"Prometheus scrapes":                 tcp(prometheus, pod, dataplanev1alpha1.PortMetrics),
+		"upstreams are anywhere":             tcp(pod, internet, 443),
+		"other pods are left alone":          tcp(internet, party{namespace: pod.namespace, labels: backend.labels}, 8081),
+	})
+	judge(t, all, false, map[string]flow{
+		"a backend has no business there":        tcp(backend, pod, dataplanev1alpha1.PortControl),
+		"nor a pod of the operator's name":       tcp(party{namespace: "other", labels: operator.labels}, pod, dataplanev1alpha1.PortControl),
+		"nor another one in the release's":       tcp(neighbour, pod, dataplanev1alpha1.PortControl),
+		"nor another data plane":                 tcp(dataplane, pod, dataplanev1alpha1.PortControl),
+		"nor an address":                         tcp(internet, pod, dataplanev1alpha1.PortControl),
+		"there is nothing behind any other port": tcp(backend, pod, 22),
+		"and nothing but TCP":                    udp(backend, pod, dataplanev1alpha1.PortTraffic),
+	})
 }
 
 func judge(t *testing.T, all policies, want bool, lists ...map[string]flow) {
