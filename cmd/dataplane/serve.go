@@ -115,5 +115,5 @@ func (p *process) stop(ctx context.Context) {
 	if err := p.probe.Shutdown(ctx); err != nil {
 		_ = p.probe.Close() // A scrape that hangs is cut off.
 	}
-	p.tracing.Stop()
+	p.tracing.Stop() //nolint:contextcheck // The last spans have a time of their own.
 }
