@@ -90,14 +90,14 @@ func TestKubectl(t *testing.T) {
 	t.Run("the end", c.ends)
 }
 
-// ends ends the program, which others watch through: they are sent away, to go on at
+// ends ends the program, which others watch through, where no pod is silent: they are sent away, to go on at
 // another replica. It would wait for them for a minute.
 func (c *cluster) ends(t *testing.T) {
 	client, err := rest.HTTPClientFor(c.config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSuffix(c.config.Host, "/")+path("")+"?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true", http.NoBody)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSuffix(c.config.Host, "/")+path("past")+"?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
