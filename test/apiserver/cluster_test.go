@@ -145,7 +145,7 @@ func (c *cluster) start(port int) {
 		"--kubeconfig="+c.file("apiserver.kubeconfig", c.kubeconfigOf(serviceName, system)),
 		"--client-dir="+c.dir, "--tls-cert-file="+filepath.Join(c.dir, "tls.crt"), "--tls-private-key-file="+filepath.Join(c.dir, "tls.key"),
 		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port),
-		"--pod-timeout=2s", "--changes-per-second=500", "--changes-burst=2000",
+		"--metrics-address=0", "--pod-timeout=2s", "--changes-per-second=500", "--changes-burst=2000",
 	)
 	var log bytes.Buffer
 	command.Stdout, command.Stderr = &log, &log
