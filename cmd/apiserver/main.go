@@ -21,8 +21,8 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/restclient" // requests to the kube-apiserver in /metrics
 	"k8s.io/klog/v2"
 
+	"github.com/wsproxy/wsproxy/cmd/tracing"
 	"github.com/wsproxy/wsproxy/cmd/version"
-	"github.com/wsproxy/wsproxy/tracing"
 )
 
 func main() {

@@ -31,8 +31,8 @@ import (
 	"github.com/wsproxy/wsproxy/apiserver"
 	"github.com/wsproxy/wsproxy/apiserver/fleet"
 	"github.com/wsproxy/wsproxy/apiserver/throttle"
+	"github.com/wsproxy/wsproxy/cmd/tracing"
 	"github.com/wsproxy/wsproxy/cmd/version"
-	"github.com/wsproxy/wsproxy/tracing"
 )
 
 // mountedSecret is where the Secret of the operator is mounted: the certificate

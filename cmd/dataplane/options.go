@@ -16,8 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/cmd/tracing"
 	"github.com/wsproxy/wsproxy/dataplane/config"
-	"github.com/wsproxy/wsproxy/tracing"
 )
 
 // options are the flags and the environment. Empty addresses are replaced when

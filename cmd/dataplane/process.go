@@ -19,6 +19,7 @@ import (
 	"github.com/go-logr/logr"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/cmd/tracing"
 	"github.com/wsproxy/wsproxy/cmd/version"
 	"github.com/wsproxy/wsproxy/dataplane/certs"
 	"github.com/wsproxy/wsproxy/dataplane/config"
@@ -31,7 +32,6 @@ import (
 	"github.com/wsproxy/wsproxy/dataplane/relay"
 	"github.com/wsproxy/wsproxy/dataplane/relay/core"
 	"github.com/wsproxy/wsproxy/dataplane/upstream"
-	"github.com/wsproxy/wsproxy/tracing"
 )
 
 // stopTimeout is how long calls to the control port and scrapes may take to end

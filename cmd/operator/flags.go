@@ -17,11 +17,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/cmd/tracing"
 	"github.com/wsproxy/wsproxy/controllers"
 	"github.com/wsproxy/wsproxy/controllers/apiservice"
 	"github.com/wsproxy/wsproxy/controllers/certificates"
 	"github.com/wsproxy/wsproxy/controllers/defaultclass"
-	"github.com/wsproxy/wsproxy/tracing"
 )
 
 // flags are what the operator is told on its command line.

@@ -16,9 +16,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/wsproxy/wsproxy/cmd/tracing"
 	"github.com/wsproxy/wsproxy/cmd/version"
 	"github.com/wsproxy/wsproxy/controllers"
-	"github.com/wsproxy/wsproxy/tracing"
 )
 
 // The requests per second to the API server that the operator keeps to, and how

@@ -12,10 +12,10 @@ import (
 	tracev1 "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
+	"github.com/wsproxy/wsproxy/cmd/tracing"
+	"github.com/wsproxy/wsproxy/cmd/tracing/tracingtest"
 	"github.com/wsproxy/wsproxy/dataplane/relay"
 	"github.com/wsproxy/wsproxy/dataplane/relay/core"
-	"github.com/wsproxy/wsproxy/tracing"
-	"github.com/wsproxy/wsproxy/tracing/tracingtest"
 )
 
 // What a client that is traced says.

@@ -9,8 +9,8 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/wsproxy/wsproxy/tracing"
-	"github.com/wsproxy/wsproxy/tracing/tracingtest"
+	"github.com/wsproxy/wsproxy/cmd/tracing"
+	"github.com/wsproxy/wsproxy/cmd/tracing/tracingtest"
 )
 
 func TestOptionsThatCannotBeAreRefused(t *testing.T) {
