@@ -20,22 +20,23 @@ func TestAHundredPodsArePushedToSideBySideAndOneThatHangsDelaysNobody(t *testing
 	const hundred = 100
 	pki := newPKI(t)
 	r := newRoom(t, pki, func(o *Options) { o.Timeout = patience })
-	var asked sync.WaitGroup
+	var asked roll
 	all := make(chan struct{})
 	pods := make([]*pod, hundred)
 	for i := range pods {
-		pods[i] = newPod(t, pki, fmt.Sprintf("pod-%d", i), echo)
-		pods[i].answer = func() error { asked.Done(); <-all; return nil }
+		p := newPod(t, pki, fmt.Sprintf("pod-%d", i), echo)
+		p.answer = func() error { asked.tick(p); <-all; return nil }
+		pods[i] = p
 	}
 	hung, others := pods[0], pods[1:]
 	release := make(chan struct{})
-	hung.answer = func() error { asked.Done(); <-release; return nil }
+	hung.answer = func() error { asked.tick(hung); <-release; return nil }
 
 	for round, retries := range []int32{1, 2} {
 		version := uint64(10 + round)
-		asked.Add(len(pods) - round) // The one that hangs is asked once.
+		complete := asked.begin(pods[round:]) // The one that hangs is not asked a second time.
 		r.set(version, retries, pods...)
-		asked.Wait()
+		<-complete
 		if round == 0 {
 			close(all)
 		}
@@ -46,9 +47,38 @@ func TestAHundredPodsArePushedToSideBySideAndOneThatHangsDelaysNobody(t *testing
 			t.Errorf("the pod that hangs is known as %+v", got)
 		}
 	}
-	asked.Add(1)
 	close(release)
 	r.until(hung, func(p Pod) bool { return p.Acknowledged && p.Version == 11 })
+}
+
+// roll knows which pods have not been asked yet. One may be asked more than once: when
+// its connection comes up, for example.
+type roll struct {
+	mu       sync.Mutex
+	missing  map[*pod]bool
+	complete chan struct{}
+}
+
+// begin returns what is closed when each of the pods has been asked.
+func (r *roll) begin(pods []*pod) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.missing, r.complete = map[*pod]bool{}, make(chan struct{})
+	for _, p := range pods {
+		r.missing[p] = true
+	}
+	return r.complete
+}
+
+func (r *roll) tick(p *pod) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.missing[p] {
+		return
+	}
+	if delete(r.missing, p); len(r.missing) == 0 {
+		close(r.complete)
+	}
 }
 
 // counted returns what the metrics say of a result, and how many durations were
