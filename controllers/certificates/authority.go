@@ -262,8 +262,12 @@ func (a *Authority) Keep(have *Pair, request Request) (*Pair, error) {
 	return state.Issue(request, now, a.options.Policy)
 }
 
-// Renewal returns when Keep will replace a certificate.
+// Renewal returns when Keep will replace a certificate, unless the authority changes
+// first, of which it tells. For one that ends with the authority that is some day.
 func (a *Authority) Renewal(pair *Pair) time.Time {
+	if state, err := a.State(); err == nil && state.endsWith(pair.Certificate) {
+		return a.options.Now().Add(a.options.Policy.LeafValidity)
+	}
 	return renewal(pair.Certificate.NotBefore, pair.Certificate.NotAfter)
 }
 

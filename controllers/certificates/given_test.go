@@ -200,6 +200,27 @@ func TestWhoWasAwayWhenTheAuthorityOfSomebodyElseExpired(t *testing.T) {
 	}
 }
 
+// An authority that nobody replaces must not be signed with again and again: each
+// certificate is a write of a Secret.
+func TestWhatEndsWithTheAuthorityIsKept(t *testing.T) {
+	s := follow(t, State{}, corporate(t, 0, 30*day), 0)
+	for name, after := range map[string]time.Duration{"a minute before the end": 30*day - time.Minute, "after the end": 31 * day} {
+		last := issue(t, s, after)
+		a := New(Options{Policy: following, Now: func() time.Time { return epoch.Add(after) }})
+		a.state = s
+		if kept, err := a.Keep(last, server); err != nil || kept != last {
+			t.Errorf("%s: replaced by one that ends at the same time (%v)", name, err)
+		}
+		if wait := a.Renewal(last).Sub(epoch.Add(after)); wait < time.Hour {
+			t.Errorf("%s: looked at again after %v", name, wait)
+		}
+	}
+	next := follow(t, s, corporate(t, 20*day, 90*day), 40*day)
+	if next.Good(issue(t, s, 31*day), server, epoch.Add(40*day)) {
+		t.Error("kept though there is another authority")
+	}
+}
+
 func TestAShortLifeOfTheNextAuthorityIsNotSpentOnWaiting(t *testing.T) {
 	long, short := corporate(t, 0, 90*day), corporate(t, 0, 10*day)
 	both := follow(t, follow(t, State{}, long, 0), short, 2*day)

@@ -45,11 +45,19 @@ func (s State) Issue(request Request, now time.Time, policy Policy) (*Pair, erro
 }
 
 // Good says whether a certificate is what Issue would return: of the current
-// authority, for the same names and use, and not due for renewal.
+// authority, for the same names and use, and not due for renewal. One that ends with
+// the authority is as good as any: an authority that somebody else has let expire must
+// not be signed with over and over.
 func (s State) Good(pair *Pair, request Request, now time.Time) bool {
 	c := pair.Certificate
 	return c.CheckSignatureFrom(s.Current.Certificate) == nil &&
 		slices.Equal(c.DNSNames, request.DNSNames) &&
 		len(c.ExtKeyUsage) == 1 && c.ExtKeyUsage[0] == request.Usage &&
-		now.Before(renewal(c.NotBefore, c.NotAfter))
+		(now.Before(renewal(c.NotBefore, c.NotAfter)) || s.endsWith(c))
+}
+
+// endsWith says whether a certificate ends with the authority, so that no other of it
+// would end later.
+func (s State) endsWith(c *x509.Certificate) bool {
+	return !c.NotAfter.Before(s.Current.Certificate.NotAfter)
 }
