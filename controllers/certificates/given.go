@@ -49,7 +49,8 @@ func try(s State, now time.Time, policy Policy) error {
 	roots := x509.NewCertPool()
 	roots.AddCert(s.Current.Certificate)
 	for _, usage := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
-		request := Request{DNSNames: []string{"test.wsproxy.io"}, Usage: usage}
+		// Pods and callers have names like the first one, the aggregated API server like the others.
+		request := Request{DNSNames: []string{"test.wsproxy.io", "test.test", "test.test.svc", "test.test.svc.cluster.local"}, Usage: usage}
 		pair, err := s.Issue(request, now, policy)
 		if err != nil {
 			return err

@@ -72,6 +72,7 @@ func TestWhatCannotBeAnAuthorityIsRefused(t *testing.T) {
 		"expired":          {corporate(t, -90*day, -day), "expired at 2025-12-31T00:00:00Z"},
 		"not yet":          {corporate(t, 2*day, 90*day), "not valid before 2026-01-03T00:00:00Z"},
 		"for other names":  {corporate(t, 0, 90*day, func(c *x509.Certificate) { c.PermittedDNSDomains = []string{"example.com"} }), "not permitted"},
+		"not for Services": {corporate(t, 0, 90*day, func(c *x509.Certificate) { c.PermittedDNSDomains = []string{"wsproxy.io"} }), "not permitted"},
 		"for servers only": {corporate(t, 0, 90*day, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }), "key usage"},
 	} {
 		t.Run(name, func(t *testing.T) {
