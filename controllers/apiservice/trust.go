@@ -169,6 +169,9 @@ func (t *Trust) Trusts(ctx context.Context, bundle []byte) error {
 		namespaces = []string{corev1.NamespaceAll}
 	}
 	for _, namespace := range namespaces {
+		if namespace != corev1.NamespaceAll && len(owners[namespace]) == 0 {
+			continue // It may have been deleted, and the rights in it as well.
+		}
 		var all corev1.ConfigMapList
 		if err := t.Live.List(ctx, &all, client.InNamespace(namespace), client.MatchingLabels(t.Labels), client.MatchingFields{"metadata.name": TrustName}); err != nil {
 			return fmt.Errorf("list ConfigMaps: %w", err)

@@ -28,7 +28,8 @@ import (
 )
 
 // cluster has a proxy in each of some namespaces and nothing else, or what is said. It
-// counts what is written, and refuses what is for the namespace "bad".
+// counts what is written, and refuses what is for the namespace "bad", and to list
+// ConfigMaps of the namespace "gone".
 type cluster struct {
 	client.Client
 	namespaces []string
@@ -43,6 +44,9 @@ func (c *cluster) List(_ context.Context, into client.ObjectList, options ...cli
 	var wanted client.ListOptions
 	wanted.ApplyOptions(options)
 	if all, ok := into.(*corev1.ConfigMapList); ok {
+		if wanted.Namespace == "gone" {
+			return apierrors.NewForbidden(corev1.Resource("configmaps"), "", nil)
+		}
 		for _, c := range c.have {
 			all.Items = append(all.Items, *c)
 		}
@@ -164,5 +168,19 @@ func TestWhatIsImmutableIsNotWaitedFor(t *testing.T) {
 		if err := trust.Trusts(t.Context(), state.Bundle()); (err == nil) != test.trusts {
 			t.Errorf("%s: the rotation goes on: %v", name, err)
 		}
+	}
+}
+
+// The rights in a namespace go with it, and a rotation does not wait for those who were
+// in there.
+func TestANamespaceThatIsGoneIsNotWaitedFor(t *testing.T) {
+	c := &cluster{namespaces: []string{"shop"}, written: map[string]int{}}
+	trust := &Trust{Client: c, Live: c, Namespaces: []string{"gone", "shop"}}
+	if err := trust.Trusts(t.Context(), nil); err != nil {
+		t.Errorf("the rotation waits: %v", err)
+	}
+	c.namespaces = []string{"gone", "shop"}
+	if trust.Trusts(t.Context(), nil) == nil {
+		t.Error("nobody knows what is trusted where there is a proxy, and the rotation goes on")
 	}
 }
