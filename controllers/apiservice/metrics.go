@@ -41,7 +41,7 @@ func NewCollector(live client.Reader, namespace string, now func() time.Time) pr
 func (c *collector) Describe(out chan<- *prometheus.Desc) { out <- c.available }
 
 // Collect implements prometheus.Collector. It sends nothing where the API server does
-// not answer: that is another problem.
+// not answer, until it is asked again: that is another problem.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,7 +50,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		defer cancel()
 		service, err := read(ctx, c.live, c.namespace)
 		if err != nil {
-			return
+			service = nil
 		}
 		c.asked, c.service = now, service
 	}
