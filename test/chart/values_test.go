@@ -105,6 +105,7 @@ func TestTheSchemaRefuses(t *testing.T) {
 		"monitoring.prometheusRule.interval=15s":            "interval",
 		"tracing.endpoint=http://collector:4317":            "/tracing/endpoint",
 		"tracing.samplingRatio=2":                           "/tracing/samplingRatio",
+		"tracing.samplingRatio=1.5":                         "/tracing/samplingRatio",
 	} {
 		_, err := command(t.Context(), "", tools.helm, "template", release, chartDir, "--set", set)
 		if err == nil || !strings.Contains(err.Error(), "values don't meet the specifications of the schema") || !strings.Contains(err.Error(), where) {
@@ -140,6 +141,32 @@ func TestTheSchemaKnowsTheRangesOfTheCRD(t *testing.T) {
 	}
 }
 
+// What is legal is taken as it is meant, however it is said.
+func TestValuesThatAreRareAreTaken(t *testing.T) {
+	argument := func(set, want string) {
+		t.Helper()
+		if args := parse(t, template(t, "--set", set)).container(t, "wsproxy-operator")["args"].([]any); !slices.Contains(args, any(want)) {
+			t.Errorf("%s: the operator is given %q", set, args)
+		}
+	}
+	argument("operator.maxConcurrentProxies=1000000", "--max-concurrent-proxies=1000000")
+	argument("tracing.endpoint=collector:4317,tracing.samplingRatio=0.1", "--tracing-sampling-ratio=0.1")
+	// null takes a value away.
+	argument("watchNamespaces=null,commonLabels=null", "--max-concurrent-proxies=5")
+	// The condition of a dependency on this chart.
+	argument("enabled=true", "--max-concurrent-proxies=5")
+
+	all := parse(t, templateWithTests(t, "--set-string", "watchNamespaces={123,on},priorityClassName=1"))
+	for _, kind := range []string{"RoleBinding 123/wsproxy-operator-proxies", "RoleBinding on/wsproxy-apiserver", "Role 123/wsproxy-check"} {
+		if all[kind] == nil {
+			t.Errorf("there is no %s", kind)
+		}
+	}
+	if out := policiesOf(t, all); len(out) != 2 {
+		t.Errorf("%d policies", len(out))
+	}
+}
+
 // The schema and values.yaml know the same values. What is said about them is looked
 // after by hack/chartvalues.
 func TestTheSchemaKnowsTheSameValues(t *testing.T) {
@@ -154,6 +181,7 @@ func TestTheSchemaKnowsTheSameValues(t *testing.T) {
 	s := readSchema(t)
 	known := s["properties"].(map[string]any)
 	delete(known, "global")
+	delete(known, "enabled")
 	compare(t, s, "", known, values)
 }
 

@@ -11,7 +11,7 @@ a selector. With the chart's version among them, a new version of the chart alon
 {{- $_ := set $own "app.kubernetes.io/managed-by" .root.Release.Service }}
 {{- $_ := set $own "app.kubernetes.io/version" .root.Chart.AppVersion }}
 {{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") }}
-{{- toYaml (merge $own (.more | default dict) .root.Values.commonLabels) }}
+{{- toYaml (merge $own (.more | default dict) (.root.Values.commonLabels | default dict)) }}
 {{- end }}
 
 {{/* wsproxy.selector takes {root, component}; without a component it is for what users are given. A Deployment's selector can never be changed. */}}
@@ -45,7 +45,7 @@ labels:
 where that is possible. */}}
 {{- define "wsproxy.placement" -}}
 {{- with .root.Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .root.Values.nodeSelector }}
 nodeSelector:

@@ -17,7 +17,7 @@
   {{- range . }}
   - namespaceSelector:
       matchLabels:
-        kubernetes.io/metadata.name: {{ . }}
+        kubernetes.io/metadata.name: {{ . | quote }}
     podSelector:
       matchLabels:
         {{- include "wsproxy.selector" (dict "component" "dataplane") | nindent 8 }}
