@@ -40,11 +40,13 @@ import (
 const mountedSecret = "/etc/wsproxy/tls" // #nosec G101 -- a path, not a credential.
 
 // The requests per second to the kube-apiserver that the server keeps to, and how
-// many it may send at once. Looks for unknown pods are all that there is apart
-// from a watch.
+// many it may send at once. Looks at the pods as they are now are all that there is
+// apart from watches. To look at the pods of some namespaces takes a request for each,
+// so for each there are perNamespace more.
 const (
 	requestsPerSecond = 50
 	requestsBurst     = 100
+	perNamespace      = 2
 )
 
 // besideLists is what the server takes at most beside lists, garbage included: an idle one
@@ -245,7 +247,8 @@ func (o *options) client() (*kubernetes.Clientset, error) {
 		return nil, fmt.Errorf("find the cluster: %w", err)
 	}
 	config.ContentType = "application/vnd.kubernetes.protobuf"
-	config.QPS, config.Burst, config.UserAgent = requestsPerSecond, requestsBurst, "wsproxy-apiserver/"+version.Number()
+	more := perNamespace * len(o.namespaces)
+	config.QPS, config.Burst, config.UserAgent = float32(requestsPerSecond+more), requestsBurst+more, "wsproxy-apiserver/"+version.Number()
 	return kubernetes.NewForConfig(config)
 }
 

@@ -6,7 +6,10 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -60,6 +63,31 @@ func TestTheKubeconfigIsForAllThatAsksTheCluster(t *testing.T) {
 	}
 	if o.authentication.RemoteKubeConfigFile != "x" || o.authorization.RemoteKubeConfigFile != "y" {
 		t.Errorf("got %q and %q", o.authentication.RemoteKubeConfigFile, o.authorization.RemoteKubeConfigFile)
+	}
+}
+
+// All namespaces are looked at at once, each by a request of its own, and that must not
+// take longer than anybody waits for it.
+func TestManyNamespacesCanBeLookedAtAtOnce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	const cluster = `{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c}}], clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]}`
+	if err := os.WriteFile(file, []byte(cluster), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := newOptions()
+	o.kubeconfig = file
+	for i := range 400 {
+		o.namespaces = append(o.namespaces, fmt.Sprint("shop-", i))
+	}
+	client, err := o.client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	limiter := client.CoreV1().RESTClient().GetRateLimiter()
+	for _, namespace := range o.namespaces {
+		if !limiter.TryAccept() {
+			t.Fatalf("%s has to wait", namespace)
+		}
 	}
 }
 
