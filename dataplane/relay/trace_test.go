@@ -4,6 +4,7 @@
 package relay_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -144,6 +145,29 @@ func TestAHandshakeThatFailsIsASpanThatSaysSo(t *testing.T) {
 	if s := spans["upstream handshake"]; len(s) != 1 || s[0].Attributes["wsproxy.outcome"] != "UpstreamUnreachable" {
 		t.Errorf("the attempts are %+v", s)
 	}
+}
+
+// A span with a text that is not UTF-8 could not be encoded, nor could those that are
+// exported with it.
+func TestWhateverAnUpstreamSaysIsExported(t *testing.T) {
+	backend := startBackend(t)
+	backend.setAnswer(func(w http.ResponseWriter, _ *http.Request) bool {
+		sock, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return true
+		}
+		_, _ = io.WriteString(sock, "HTTP/1.1 403 nicht f\xfcr dich\r\nContent-Length: 0\r\n\r\n")
+		_ = sock.Close()
+		return true
+	})
+	p, exported := startTraced(t, snapshot(backend.url))
+	if _, _, err := websocket.DefaultDialer.DialContext(t.Context(), p.url, nil); err == nil {
+		t.Fatal("it was not refused")
+	}
+	eventually(t, "both are exported", func() bool {
+		spans := exported()
+		return len(spans["WebSocket handshake"]) == 1 && len(spans["upstream handshake"]) == 1
+	})
 }
 
 func TestAReconnectIsInTheTraceOfItsHandshake(t *testing.T) {

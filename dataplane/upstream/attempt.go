@@ -6,6 +6,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -59,7 +60,9 @@ func (a *attempt) end(address string, err error) {
 			a.span.SetAttributes(attribute.Int("http.response.status_code", refused.Status))
 		}
 		if err != nil {
-			a.span.SetStatus(codes.Error, err.Error())
+			// An upstream may say anything, and one span that is not UTF-8 keeps all those that
+			// are exported with it from being encoded.
+			a.span.SetStatus(codes.Error, strings.ToValidUTF8(err.Error(), "\uFFFD"))
 		}
 		a.span.End()
 	}
