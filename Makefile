@@ -88,7 +88,7 @@ lint: ## Run golangci-lint with the linters of .golangci.yml, the import rule am
 
 .PHONY: release
 release: ## Build what a release VERSION=v0.1.0 consists of into dist/: images, chart, manifests, plugin, SBOM; see RELEASING.md
-	@VERSION='$(if $(filter command line environment,$(origin VERSION)),$(VERSION))' hack/release/release
+	@hack/release/release # It has VERSION in its environment where somebody gave it.
 
 ##@ Cluster
 
