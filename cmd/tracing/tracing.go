@@ -85,7 +85,8 @@ func Start(ctx context.Context, options Options, program, version string) (*Prov
 
 // sampler exports a share of the traces that is decided by their ids, so that all
 // programs decide the same. A caller who does not export a trace is obeyed. One who
-// does is not: anybody may be the client of a proxy.
+// does is not: clients of a proxy may be traced all the time. Who makes up ids that are
+// in the share gets it all the same.
 func sampler(ratio float64) sdktrace.Sampler {
 	share := sdktrace.TraceIDRatioBased(ratio)
 	return sdktrace.ParentBased(share, sdktrace.WithRemoteParentSampled(share))

@@ -37,8 +37,8 @@ func TestOffIsNothing(t *testing.T) {
 	p.Stop()
 }
 
-// A client may say that its trace is exported. It must not be obeyed beyond the share;
-// who says that it is not exported is.
+// A client may say that its trace is exported. It is not obeyed where the trace is not
+// in the share; who says that it is not exported is.
 func TestWhatIsExportedIsNotForClientsToSay(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -47,7 +47,7 @@ func newDurations() durations {
 			"Time of one attempt at an upstream, from the choice of an address to its answer, by what it was for (handshake or reconnect) and what came of it.",
 			handshakeBuckets, "attempt", "outcome"),
 		relays: histogram("wsproxy_relay_duration_seconds",
-			"Time from when it was learned that bytes have come to when the socket of the other side had taken them, by the side that they came from. A sample: about one of 60 reads. Bytes that a socket did not take at once, because its peer does not read, are not in it.",
+			"Time from when it was learned that bytes have come to when the socket of the other side had taken them, by the side that they came from. A sample: about one of 60 reads. Bytes that a socket did not take at once, because its peer does not read, are not in it where an event loop has the connection; where goroutines have it (TLS, or not Linux), the wait for that peer is.",
 			relayBuckets, "direction"),
 		connection: histogram("wsproxy_connection_duration_seconds",
 			"Time from the 101 to the end of a connection, by why it ended.",
