@@ -53,6 +53,11 @@ const (
 // takes a fifth, and watches whose readers are slow the rest.
 const besideLists = 512 << 20
 
+// leastListMemory is enough for the pages of informers and kubectl, each of which asks
+// for 500 connections, and of many pods at once where most have few. A page that was
+// refused would be asked for again and again.
+const leastListMemory = 64 << 20
+
 // options are what the server is told on its command line. Those of
 // k8s.io/apiserver are the set that a server without etcd and admission needs.
 type options struct {
@@ -156,8 +161,8 @@ func (o *options) check(rest []string) error {
 	if o.sends.PerSecond <= 0 || o.sends.Burst < 1 {
 		problems = append(problems, errors.New("--sends-per-second must be positive, --sends-burst at least 1"))
 	}
-	if o.listMemory.Value() < 1<<20 {
-		problems = append(problems, errors.New("--list-memory must be at least 1Mi"))
+	if o.listMemory.Value() < leastListMemory {
+		problems = append(problems, errors.New("--list-memory must be at least 64Mi"))
 	}
 	if o.features.EnablePriorityAndFairness {
 		problems = append(problems, errors.New("--enable-priority-and-fairness is not supported"))

@@ -32,6 +32,8 @@ func TestParse(t *testing.T) {
 		"no burst":     {"--changes-burst=0", "--changes-burst"},
 		"no sends":     {"--sends-per-second=0", "--sends-per-second"},
 		"no sends yet": {"--sends-burst=0", "--sends-burst"},
+		"no memory":    {"--list-memory=63Mi", "--list-memory"},
+		"some memory":  {"--list-memory=64Mi", ""},
 		"fairness":     {"--enable-priority-and-fairness", "not supported"},
 		"a wrong port": {"--secure-port=70000", "secure-port"},
 		"no such flag": {"--bogus", "unknown flag"},
