@@ -61,7 +61,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	spans, err := tracing.Start(ctx, o.tracing, "apiserver", version.Number())
+	spans, err := tracing.Start(ctx, o.tracing, "apiserver", version.Number(), klog.Background())
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func start(ctx, hurry context.Context, o options, logger logr.Logger) (*process,
 		return nil, err
 	}
 	p.store.Require(p.usable)
-	if p.tracing, err = tracing.Start(ctx, o.tracing, "dataplane", version.Number()); err != nil {
+	if p.tracing, err = tracing.Start(ctx, o.tracing, "dataplane", version.Number(), logger); err != nil {
 		return nil, err
 	}
 	if p.inPod() {

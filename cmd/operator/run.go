@@ -75,7 +75,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 	if err := m.AddReadyzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
-	spans, err := tracing.Start(ctx, f.tracing, "operator", version.Number())
+	spans, err := tracing.Start(ctx, f.tracing, "operator", version.Number(), logger)
 	if err != nil {
 		return err
 	}

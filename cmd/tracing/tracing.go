@@ -10,6 +10,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/go-logr/logr"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -60,11 +62,13 @@ const stopTimeout = 2 * time.Second
 type Provider struct{ *sdktrace.TracerProvider }
 
 // Start returns a Provider for a program, nil where tracing is off. Nothing waits for
-// the collector: while it is away, spans are dropped.
-func Start(ctx context.Context, options Options, program, version string) (*Provider, error) {
+// the collector: while it is away, spans are dropped, and the log says so.
+func Start(ctx context.Context, options Options, program, version string, logger logr.Logger) (*Provider, error) {
 	if options.Endpoint == "" {
 		return nil, nil
 	}
+	// Of its own accord it writes lines to stderr that are not of the log.
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logger.Error(err, "Spans were not exported") }))
 	exporter, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpoint(options.Endpoint), otlptracegrpc.WithInsecure())
 	if err != nil {
 		return nil, fmt.Errorf("tracing: %w", err)

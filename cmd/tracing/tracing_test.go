@@ -5,9 +5,14 @@ package tracing_test
 
 import (
 	"math"
+	"net"
 	"testing"
+	"time"
 
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
 
 	"github.com/wsproxy/wsproxy/cmd/tracing"
 	"github.com/wsproxy/wsproxy/cmd/tracing/tracingtest"
@@ -30,11 +35,35 @@ func TestOptionsThatCannotBeAreRefused(t *testing.T) {
 }
 
 func TestOffIsNothing(t *testing.T) {
-	p, err := tracing.Start(t.Context(), tracing.Options{Ratio: 1}, "dataplane", "v1")
+	p, err := tracing.Start(t.Context(), tracing.Options{Ratio: 1}, "dataplane", "v1", logr.Discard())
 	if err != nil || p != nil || p.DataplaneTracer() != nil || p.DialOptions() != nil || p.ServerOptions() != nil {
 		t.Errorf("%v, %v", p, err)
 	}
 	p.Stop()
+}
+
+func TestTheLogSaysThatSpansWereNotExported(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := grpc.NewServer() // which is no collector
+	go func() { _ = other.Serve(l) }()
+	t.Cleanup(other.Stop)
+	said := make(chan string, 10)
+	logger := funcr.New(func(_, line string) { said <- line }, funcr.Options{})
+	p, err := tracing.Start(t.Context(), tracing.Options{Endpoint: l.Addr().String(), Ratio: 1}, "dataplane", "v1", logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := p.DataplaneTracer().Start(t.Context(), "handshake")
+	span.End()
+	p.Stop()
+	select {
+	case <-said:
+	case <-time.After(10 * time.Second):
+		t.Error("nothing was said")
+	}
 }
 
 // A client may say that its trace is exported. It is not obeyed where the trace is not
@@ -55,7 +84,7 @@ func TestWhatIsExportedIsNotForClientsToSay(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			collector := tracingtest.Start(t)
-			p, err := tracing.Start(t.Context(), tracing.Options{Endpoint: collector.Address, Ratio: c.ratio}, "dataplane", "v1")
+			p, err := tracing.Start(t.Context(), tracing.Options{Endpoint: collector.Address, Ratio: c.ratio}, "dataplane", "v1", logr.Discard())
 			if err != nil {
 				t.Fatal(err)
 			}

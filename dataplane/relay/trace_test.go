@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr"
 	"github.com/gorilla/websocket"
 	tracev1 "go.opentelemetry.io/proto/otlp/trace/v1"
 
@@ -36,7 +37,7 @@ func tracedClient() http.Header {
 func startTraced(t *testing.T, snap *dataplanev1alpha1.Snapshot) (p *proxy, exported func() map[string][]tracingtest.Span) {
 	t.Helper()
 	collector := tracingtest.Start(t)
-	provider, err := tracing.Start(t.Context(), tracing.Options{Endpoint: collector.Address, Ratio: 1}, "dataplane", "v1")
+	provider, err := tracing.Start(t.Context(), tracing.Options{Endpoint: collector.Address, Ratio: 1}, "dataplane", "v1", logr.Discard())
 	if err != nil {
 		t.Fatal(err)
 	}
