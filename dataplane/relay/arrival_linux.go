@@ -43,6 +43,8 @@ type arrival struct {
 	head  *handshake.Head
 	text  string // the client's head
 	plain upstream.Plain
+	// until is when the attempt has to be over.
+	until core.Instant
 	// request is what is still to be written to the upstream.
 	request   []byte
 	connected bool
@@ -151,6 +153,9 @@ func (a *arrival) handOver(read []byte) {
 // left of the upstream where that goes on.
 func (a *arrival) handOverTo(read []byte, o *opening, up int) {
 	h := &handedOver{read: read, until: driver.Wall(a.guest.Deadline())}
+	if o != nil {
+		h.until = driver.Wall(a.until)
+	}
 	fd := a.guest.Part(core.Client)
 	a.guest.Leave()
 	// What is left needs no hurry, and may wait.
@@ -200,7 +205,8 @@ func (a *arrival) admit(text string) {
 	a.conn = s.admit(r, address, a.end)
 	a.head = handshake.TakeHead(r, cfg, a.conn.id().Name())
 	head := a.plain.Begin(a.conn.trace(context.Background(), a.head), a.head)
-	a.guest.SetDeadline(a.guest.Now().Add(cfg.ConnectTimeout))
+	a.until = a.guest.Now().Add(cfg.ConnectTimeout)
+	a.waitForUpstream()
 
 	// Mostly it is sent before anything else is read into this buffer.
 	var err error
@@ -236,9 +242,15 @@ func (a *arrival) dial() {
 	case g.Left(core.Client):
 		a.drop(statusClientGone, handshake.ReasonClientLost)
 		return
-	case g.Deadline() <= g.Now():
+	case a.until <= g.Now():
 		a.fail(stage, context.DeadlineExceeded)
 		return
+	case g.Deadline() <= g.Now():
+		if upstream.Gone(a.server.Config.Current(), a.plain.Address) {
+			a.fail(stage, upstream.ErrGone)
+			return
+		}
+		a.waitForUpstream()
 	}
 	if len(a.request) > 0 {
 		n, err := g.Send(core.Upstream, a.request)
@@ -255,6 +267,11 @@ func (a *arrival) dial() {
 	if len(a.request) == 0 {
 		a.readAnswer()
 	}
+}
+
+// waitForUpstream sets when to look whether there still is somebody to wait for.
+func (a *arrival) waitForUpstream() {
+	a.guest.SetDeadline(min(a.until, a.guest.Now().Add(upstream.LookEvery)))
 }
 
 const (
@@ -314,7 +331,7 @@ func (a *arrival) goOn(b []byte) {
 		a.fail(upstream.StageDial, os.NewSyscallError("connect", unix.ECONNREFUSED))
 		return
 	}
-	begun := upstream.Begun{Plain: a.plain, Read: bytes.Clone(b), Deadline: driver.Wall(a.guest.Deadline())}
+	begun := upstream.Begun{Plain: a.plain, Read: bytes.Clone(b), Deadline: driver.Wall(a.until)}
 	a.handOverTo([]byte(a.text), a.opening(begun), up)
 }
 

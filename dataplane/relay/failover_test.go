@@ -54,3 +54,65 @@ func TestAReconnectGoesFromADeadEndpointToTheNext(t *testing.T) {
 		t.Errorf("the client was closed: %v", err)
 	}
 }
+
+// Where a pod was, packets may go nowhere: who waits there for an answer learns from
+// the configuration that there is nobody left.
+func TestAnAttemptIsGivenUpWhereItsEndpointIsGone(t *testing.T) {
+	lost, works := startBackend(t), startBackend(t)
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	endpoints := func(addresses ...string) func(*dataplanev1alpha1.Snapshot) {
+		return func(s *dataplanev1alpha1.Snapshot) {
+			s.Upstream.Endpoints = nil
+			for _, a := range addresses {
+				s.Upstream.Endpoints = append(s.Upstream.Endpoints, &dataplanev1alpha1.Endpoint{Address: strings.TrimPrefix(a, "ws://")})
+			}
+		}
+	}
+	snap := snapshot("")
+	snap.Settings.ConnectTimeout = 3600
+	snap.Settings.MaxRetries = 1
+	snap.Settings.AutoReconnect = true
+	snap.Settings.AutoReconnectMaxRetries = 4
+	snap.Upstream = &dataplanev1alpha1.Upstream{Service: true}
+	endpoints(lost.url)(snap)
+	p := startProxy(t, snap)
+
+	held := p.dial(nil)
+	first := lost.next(t)
+	p.apply(endpoints(mute.Addr().String()))
+	cut(first)
+	reconnecting, err := mute.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reconnecting.Close()
+	opened := make(chan error, 1)
+	go func() {
+		conn, _, err := websocket.DefaultDialer.Dial(p.url, nil)
+		if err == nil {
+			defer conn.Close()
+		}
+		opened <- err
+	}()
+	opening, err := mute.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opening.Close()
+
+	// While there is no other, it may be there and slow.
+	p.apply(endpoints())
+	p.apply(endpoints(works.url))
+	works.next(t)
+	works.next(t)
+	if err := <-opened; err != nil {
+		t.Errorf("the new client: %v", err)
+	}
+	if err := held.WriteMessage(websocket.TextMessage, []byte("held")); err != nil {
+		t.Errorf("the client that was held: %v", err)
+	}
+}

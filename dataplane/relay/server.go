@@ -105,6 +105,7 @@ func New(options Options) *Server {
 		s.journal.add(func() { s.Logger.Info(message, fields...) })
 	}
 	s.settings.Store(s.settingsOf(s.Config.Current()))
+	s.Dialer.Current = s.Config.Current
 	s.Config.OnChange(func(_, cfg *config.Config) { s.apply(cfg) })
 	for cause, enders := range core.Enders {
 		for _, by := range enders {

@@ -6,6 +6,7 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/url"
 	"time"
@@ -21,6 +22,9 @@ import (
 type Dialer struct {
 	// Picker counts the connections of each address.
 	Picker Picker
+	// Current returns the configuration that is in force. An attempt whose endpoint is
+	// Gone meanwhile is given up; nil: none is.
+	Current func() *config.Config
 	// Tracer makes the spans of attempts, which are the parents of what upstreams do;
 	// nil: nothing is traced, and heads are sent as they are.
 	Tracer trace.Tracer
@@ -106,10 +110,19 @@ func hostPort(u *url.URL) string {
 func (d *Dialer) attempt(parent context.Context, cfg *config.Config, head *handshake.Head, address string) (*Upstream, error) {
 	ctx, cancel := context.WithTimeout(parent, cfg.ConnectTimeout)
 	defer cancel()
+	if cfg.UpstreamURL == nil {
+		waiting, abandon := context.WithCancelCause(ctx)
+		defer abandon(nil)
+		defer d.lookOut(address, func() { abandon(ErrGone) })()
+		ctx = waiting
+	}
 	// Where the deadline or a cancellation is why a step failed, it is the cause,
 	// and not what the step made of it.
 	failed := func(stage Stage, err error) error {
-		if cause := ctx.Err(); cause != nil {
+		switch cause := ctx.Err(); {
+		case errors.Is(context.Cause(ctx), ErrGone):
+			err = ErrGone
+		case cause != nil:
 			err = cause
 		}
 		return &AttemptError{Stage: stage, Address: address, Err: err}
