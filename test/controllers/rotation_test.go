@@ -13,8 +13,11 @@ import (
 	"testing"
 	"time"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dataplanev1alpha1 "github.com/wsproxy/wsproxy/api/dataplane/v1alpha1"
 	wsproxyv1alpha1 "github.com/wsproxy/wsproxy/api/v1alpha1"
@@ -114,16 +117,8 @@ func TestTheNextAuthorityWaitsUntilEverybodyTrustsIt(t *testing.T) {
 			}
 		},
 		"the aggregated API server": func(r *room) func() { return r.unwritable(apiservice.SecretName) },
-		"a backend": func(r *room) func() {
-			r.patch(get[corev1.ConfigMap](r, apiservice.TrustName), `{"immutable":true}`)
-			return func() {
-				// See unwritable.
-				if err := r.api.Delete(r.Context(), get[corev1.ConfigMap](r, apiservice.TrustName)); err != nil {
-					r.Fatal(err)
-				}
-			}
-		},
-		"the pods of a proxy": func(r *room) func() { return r.unwritable("echo-wsproxy") },
+		"a backend":                 func(r *room) func() { return r.refusesUpdates(apiservice.TrustName) },
+		"the pods of a proxy":       func(r *room) func() { return r.unwritable("echo-wsproxy") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRoom(t)
@@ -211,6 +206,53 @@ func (r *room) unwritable(secret string) (writable func()) {
 		if err := r.api.Delete(r.Context(), get[corev1.Secret](r, secret)); err != nil {
 			r.Fatal(err)
 		}
+	}
+}
+
+// refusesUpdates has the API server refuse every change of a ConfigMap until the returned
+// function was called. One that is immutable would not be waited for.
+func (r *room) refusesUpdates(configMap string) (allow func()) {
+	r.Helper()
+	name := "refuse." + r.namespace
+	policy := &admissionv1.ValidatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: admissionv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
+				ResourceNames: []string{configMap},
+				RuleWithOperations: admissionv1.RuleWithOperations{
+					Operations: []admissionv1.OperationType{admissionv1.Update},
+					Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"}},
+				},
+			}}},
+			Validations: []admissionv1.Validation{{Expression: fmt.Sprintf("request.namespace != %q", r.namespace)}},
+		},
+	}
+	binding := &admissionv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
+		},
+	}
+	r.create(policy)
+	r.create(binding)
+	change := client.RawPatch(types.MergePatchType, []byte(`{"data":{"more":""}}`))
+	// The API server learns of policies a moment later.
+	until := func(refused bool) {
+		r.Helper()
+		r.eventually(func() error {
+			err := r.api.Patch(r.Context(), get[corev1.ConfigMap](r, configMap), change, client.DryRunAll)
+			if (err != nil) != refused {
+				return fmt.Errorf("a change of %s is answered %v", configMap, err)
+			}
+			return nil
+		})
+	}
+	until(true)
+	return func() {
+		r.Helper()
+		r.delete(binding)
+		r.delete(policy)
+		until(false)
 	}
 }
 
