@@ -54,6 +54,8 @@ type page struct {
 	unsure error
 	// outside is the namespace where that is one of which no pods are known here.
 	outside string
+	// refused are namespaces whose pods may not be listed.
+	refused []string
 	// at is the version of the first page.
 	at   clock.Stamp
 	more bool
@@ -68,6 +70,9 @@ func (p *page) meta(ctx context.Context) (meta connectionsv1alpha1.ConnectionLis
 	}
 	if p.outside != "" {
 		warning.AddWarning(ctx, "", fmt.Sprintf("wsproxy is installed for other namespaces than %q: connections are not seen here", p.outside))
+	}
+	if len(p.refused) > 0 {
+		warning.AddWarning(ctx, "", "connections of these namespaces are not seen, because their pods may not be listed: "+strings.Join(p.refused, ", "))
 	}
 	if p.unsure != nil {
 		warning.AddWarning(ctx, "", "connections of new data-plane pods may be missing: "+p.unsure.Error())
@@ -137,6 +142,7 @@ func (r reader) page(ctx context.Context, options *internalversion.ListOptions, 
 	if !r.fleet.Covers(chosen.namespace) {
 		page.outside = chosen.namespace
 	}
+	page.refused = r.fleet.Refused(chosen.namespace)
 	switch {
 	case first == 0 && complete:
 		if r.of == fleet.Live { // Others are not watched.

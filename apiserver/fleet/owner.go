@@ -105,6 +105,9 @@ func (f *Fleet) owners(ctx context.Context, namespace, name string) ([]*Pod, err
 		return nil, err
 	}
 	if !now.prefixes[prefix] {
+		if len(f.Refused(namespace)) > 0 {
+			return nil, errors.New("its pods may not be listed: the API server has no rights in the namespace")
+		}
 		return nil, ErrUnknown
 	}
 	late := time.NewTimer(catchUp)

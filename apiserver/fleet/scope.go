@@ -76,6 +76,20 @@ func (f *Fleet) revoked(namespace string, refused, listed bool) bool {
 	return false
 }
 
+// Refused returns the namespaces whose pods are taken for none because they may not be
+// listed: the one that is asked for, or, where that is empty, any.
+func (f *Fleet) Refused(namespace string) (refused []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, of := range f.options.Namespaces {
+		since, is := f.refused[of]
+		if is && time.Since(since) >= f.options.Revoked && (namespace == "" || namespace == of) {
+			refused = append(refused, of)
+		}
+	}
+	return refused
+}
+
 // listWatch reads the pods of a namespace. The hub is told whenever all of them were
 // listed: what came and went before is not known then.
 func (f *Fleet) listWatch(namespace string) cache.ListerWatcher {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -97,9 +98,12 @@ func TestAFleetOfSomeNamespaces(t *testing.T) {
 	f.seen["shop"] = 7
 	f.mu.Unlock()
 
-	name := dataplanev1alpha1.PodPrefix("other") + "-00000001"
+	nameIn := func(namespace string) string {
+		prefix := dataplanev1alpha1.PodPrefix(namespace)
+		return prefix + strings.Repeat("0", dataplanev1alpha1.PodIDLength-len(prefix)) + "-00000001"
+	}
 	for _, namespace := range []string{"", "other"} {
-		if _, err := f.owners(t.Context(), namespace, name); !errors.Is(err, ErrUnknown) {
+		if _, err := f.owners(t.Context(), namespace, nameIn("other")); !errors.Is(err, ErrUnknown) {
 			t.Errorf("a name of another namespace in %q: %v", namespace, err)
 		}
 	}
@@ -118,6 +122,15 @@ func TestAFleetOfSomeNamespaces(t *testing.T) {
 	}
 	for len(namespaces()) == 2 {
 		time.Sleep(time.Millisecond) // The watch has ended, and it is listed again after a pause.
+	}
+	for namespace, refused := range map[string][]string{"": {"chat"}, "chat": {"chat"}, "shop": nil, "other": nil} {
+		if got := f.Refused(namespace); !slices.Equal(got, refused) {
+			t.Errorf("of %q these are refused: %v", namespace, got)
+		}
+	}
+	// Nobody knows whether it is there.
+	if _, err := f.owners(t.Context(), "chat", nameIn("chat")); err == nil || errors.Is(err, ErrUnknown) {
+		t.Errorf("a name in a namespace without rights: %v", err)
 	}
 	if got := namespaces(); !slices.Equal(got, []string{"shop"}) {
 		t.Errorf("pods of %v are known", got)
