@@ -242,7 +242,7 @@ func (r *room) refusesUpdates(configMap string) (allow func()) {
 		r.eventually(func() error {
 			err := r.api.Patch(r.Context(), get[corev1.ConfigMap](r, configMap), change, client.DryRunAll)
 			if (err != nil) != refused {
-				return fmt.Errorf("a change of %s is answered %v", configMap, err)
+				return errors.Join(err, fmt.Errorf("that changes of %s are refused is %v", configMap, !refused))
 			}
 			return nil
 		})
