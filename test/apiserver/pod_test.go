@@ -142,14 +142,17 @@ func (p *pod) serve(t *testing.T, authority *certstest.Authority, port int) {
 func (p *pod) hang(t *testing.T, authority *certstest.Authority, port int) {
 	t.Helper()
 	pair := authority.Pair(t, dataplanev1alpha1.ServerName(p.namespace, p.proxy))
+	stopped := make(chan struct{})
 	server := grpc.NewServer(
 		grpc.Creds(credentials.NewServerTLSFromCert(&pair)),
-		grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
-			<-stream.Context().Done()
-			return stream.Context().Err()
+		grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error {
+			// Not until the call's deadline: it may come here a moment before it does there,
+			// and an error is an answer.
+			<-stopped
+			return nil
 		}),
 	)
-	p.run(t, port, server.Serve, server.Stop)
+	p.run(t, port, server.Serve, func() { close(stopped); server.Stop() })
 }
 
 func (p *pod) run(t *testing.T, port int, serve func(net.Listener) error, stop func()) {
